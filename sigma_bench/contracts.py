@@ -1,0 +1,136 @@
+"""The small types every part agrees on. Nothing heavy is imported here: torch and pandas only for type checking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+
+Verified = Literal["released file", "golden", "none"]
+Pool = Literal["mean", "cls"]
+
+
+class UserError(Exception):
+    """A mistake the user can mend: printed without a traceback, exit code 2.
+
+    The message names the file, the line or key, what was found, what was expected and what to do.
+    """
+
+
+@dataclass(frozen=True)
+class EncoderSpec:
+    """What an encoder is: enough to feed it, to pool it and to describe it in a row."""
+
+    family: str
+    backbone: str
+    embed_dim: int
+    depth: int
+    heads: int
+    tubelet: int
+    patch: int
+    frames: int
+    image_size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    params: int
+    has_norm: bool
+    default_pool: Pool = "mean"
+    verified: Verified = "none"
+
+
+class Tokens(NamedTuple):
+    """Dense features of a batch of clips: `patch_BTHWD` (tubelet grid) and, where there is one, `cls_BD`.
+
+    With `visible` given, `patch_BTHWD` is (B, 1, 1, N_visible, D): the visible tokens in ascending order.
+    """
+
+    patch_BTHWD: torch.Tensor
+    cls_BD: torch.Tensor | None
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Anything that turns normalised clips into tokens. Pooling belongs to the evaluator."""
+
+    spec: EncoderSpec
+
+    def tokens(
+        self, clips: torch.Tensor, layer: int = -1, norm: bool = True, visible: torch.Tensor | None = None
+    ) -> Tokens:
+        """Return the tokens after block `layer` of float clips (B, 3, T, H, W).
+
+        Args:
+            clips: Clips normalised with `spec.mean` and `spec.std`.
+            layer: Block index; negative counts from the last.
+            norm: Apply the pretraining norm where the encoder has one (only after the last block).
+            visible: Boolean (B, N), True = token is shown to the encoder; None shows all.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where and how an evaluation runs."""
+
+    device: str
+    seed: int
+    data_root: Path | None
+    folder: Path
+    limit: int | None = None
+    precision: str = "fp32"
+    workers: int = 2
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Samples of the test list: named in it, found on disk, decoded."""
+
+    n_expected: int
+    n_present: int
+    n_decoded: int
+
+
+@dataclass
+class Evaluation:
+    """What an evaluator returns: metric values, one record a test sample, files it wrote, counts, chosen settings."""
+
+    metrics: dict[str, float]
+    samples: pd.DataFrame
+    counts: Counts
+    artifacts: dict[str, Path] = field(default_factory=dict)
+    selection: dict[str, Any] = field(default_factory=dict)
+    views: str = ""
+    marks: tuple[str, ...] = ()
+
+
+class Evaluator(Protocol):
+    """One protocol, as a module or object with this one function."""
+
+    def evaluate(self, encoder: Encoder, task: Any, run: Run) -> Evaluation:
+        """Measure `encoder` on `task`."""
+        ...
+
+
+class Objective(Protocol):
+    """What is minimised. The same loop drives pretraining, finetuning and repetition counting."""
+
+    def batches(self, epoch: int, offset: int) -> Iterator[Any]:
+        """Yield the micro-batches of `epoch`, the first `offset` of them left out."""
+        ...
+
+    def step(self, batch: Any) -> Mapping[str, torch.Tensor]:
+        """Return the losses of a micro-batch; `loss` is the one that is minimised."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed run needs beside weights and optimiser."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state_dict` returned."""
+        ...

@@ -1,0 +1,67 @@
+"""Names of the parts, resolved when asked for: listing them imports none."""
+
+from __future__ import annotations
+
+import difflib
+from importlib import import_module, metadata
+from typing import Any
+
+from sigma_bench.contracts import UserError
+
+REGISTRY: dict[str, dict[str, str]] = {
+    "evaluators": {"linear": "sigma_bench.evaluators.linear:evaluate"},
+    "objectives": {
+        "sigma": "sigma_bench.pretrain.objectives:Sigma",
+        "pixels": "sigma_bench.pretrain.objectives:Pixels",
+        "feature_l2": "sigma_bench.pretrain.objectives:FeatureL2",
+    },
+    "datasets": {
+        "ucf101": "sigma_bench.data.datasets.ucf101:read",
+        "folder": "sigma_bench.data.datasets.folder:read",
+    },
+    "miniatures": {"ucf101": "sigma_bench.data.miniatures.ucf101:write"},
+    "decoders": {
+        "decord": "sigma_bench.data.decode.decord_backend:Backend",
+        "torchcodec": "sigma_bench.data.decode.torchcodec_backend:Backend",
+        "pyav": "sigma_bench.data.decode.pyav_backend:Backend",
+    },
+}
+
+
+def names(kind: str) -> dict[str, str]:
+    """Return name -> "module:object" of a kind, parts of outside packages (entry points) included.
+
+    Raises:
+        KeyError: `kind` is not one of the kinds of this registry.
+    """
+    outside = {e.name: e.value for e in metadata.entry_points(group=f"sigma_bench.{kind}")}
+    return {**outside, **REGISTRY[kind]}
+
+
+def load_object(target: str) -> Any:
+    """Import "package.module:object" and return the object.
+
+    Raises:
+        UserError: The module or the object does not exist.
+    """
+    module, _, attribute = target.partition(":")
+    if not attribute:
+        raise UserError(f"'{target}' names no object; expected MODULE:OBJECT, for example my_package.my_model:build")
+    try:
+        return getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"cannot load '{target}': {error}") from error
+
+
+def get(kind: str, name: str) -> Any:
+    """Return the part `name` of `kind`, imported now.
+
+    Raises:
+        UserError: No part of that name; the message lists the known ones and the nearest.
+    """
+    known = names(kind)
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        raise UserError(f"unknown {kind.removesuffix('s')} '{name}'.{hint} Known: {', '.join(sorted(known))}.")
+    return load_object(known[name])
