@@ -1,0 +1,110 @@
+"""What a long job says while it runs: one live line on a terminal, plain lines in a log, JSON lines in a file."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+
+class Reporter:
+    """Progress of a job of known length.
+
+    On a terminal the line is redrawn by rich; elsewhere a plain line is written at most every `every_s` seconds.
+    """
+
+    def __init__(self, title: str, total: int, unit: str = "step", start: int = 0, every_s: float = 10.0) -> None:
+        self.title, self.total, self.unit, self.done, self.first = title, total, unit, start, start
+        self.every_s, self._last, self._began = every_s, 0.0, time.monotonic()
+        self._progress: Any = None
+
+    def __enter__(self) -> Reporter:
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+            self._progress = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=30),
+                TextColumn("{task.completed}/{task.total}"),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[note]}"),
+                console=Console(stderr=True),
+            )
+            self._progress.start()
+            self._task = self._progress.add_task(self.title, total=self.total, completed=self.done, note="")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+    def update(self, done: int, note: str = "") -> None:
+        """Say that `done` units are done."""
+        self.done = done
+        if self._progress is not None:
+            self._progress.update(self._task, completed=done, note=note)
+            return
+        now = time.monotonic()
+        if now - self._last < self.every_s and done < self.total:
+            return
+        self._last = now
+        spent = now - self._began
+        left = spent / max(1, done - self.first) * (self.total - done)
+        self.say(f"{self.title}: {self.unit} {done}/{self.total}, {spent:.0f} s, about {left:.0f} s left. {note}".rstrip())
+
+    def say(self, text: str) -> None:
+        """Write a line of its own, above a live line where there is one."""
+        if self._progress is not None:
+            self._progress.console.print(text, highlight=False, markup=False)
+        else:
+            say(text)
+
+
+def say(text: str) -> None:
+    """Write one line for a person to standard error."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+class JsonLines:
+    """An append-only log of one JSON object a line, one writer at a time.
+
+    On a resume the lines after the step that is resumed from are dropped, so that the file reads like one run.
+    """
+
+    def __init__(self, path: Path, resume_step: int | None = None) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        if resume_step is not None and path.exists():
+            self._rewind(resume_step)
+        self._file = path.open("a", encoding="utf-8")
+
+    def _rewind(self, step: int) -> None:
+        kept = []
+        for line in self.path.read_text(encoding="utf-8").splitlines():
+            try:
+                record = json.loads(line)
+            except json.JSONDecodeError:  # the line that a kill cut short
+                continue
+            if record.get("step", 0) <= step:
+                kept.append(line + "\n")
+        partial = self.path.with_name(f".{self.path.name}.partial")
+        partial.write_text("".join(kept), encoding="utf-8")
+        os.replace(partial, self.path)
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Append one record and hand it to the operating system."""
+        self._file.write(json.dumps(record, sort_keys=False) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
