@@ -1,0 +1,158 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sigma_bench.contracts import UserError
+from sigma_bench.data.index import Index, Sample, class_counts, holdout, per_class, relabel
+
+
+def build(rows, classes=("a", "b", "c"), root="."):
+    return Index.build("toy", "train", root, classes, rows)
+
+
+@pytest.fixture
+def toy():
+    return build(
+        Sample(f"{c}{g}{k}", f"{c}/{g}{k}.avi", "abc".index(c), f"{c}{g}")
+        for c in "abc"
+        for g in range(10)
+        for k in range(2)
+    )
+
+
+def test_hash_is_of_ids_labels_and_times_alone(toy):
+    other = replace(toy, name="x", split="y")
+    assert other.sha256 == toy.sha256
+    assert build([]).sha256 == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    one = [Sample("é1", "p.avi", 0, "g", 3, None)]
+    assert build(one).sha256 == build([one[0]._replace(path="q.avi", group="h")]).sha256
+    assert (
+        build(one).sha256 == "6c4bd776d50a8e8c58679e76fdd6d8e0207a49ddfd53f1c9ee269fdc0925ff00"
+    )  # frozen: rows written with one version are compared with later ones
+    for change in ({"id": "e1"}, {"label": 1}, {"start": 4}, {"end": 9}):
+        assert build([one[0]._replace(**change)]).sha256 != build(one).sha256
+    assert toy.select([1, 0]).sha256 != toy.select([0, 1]).sha256
+
+
+def test_rows_come_back_as_given():
+    rows = [Sample("x", "d/x.avi", -1, "g"), Sample("y", "d/y.avi", 2, "g", 5, 9)]
+    index = build(rows)
+    assert [index.sample(0), index.sample(1)] == rows
+    assert index.path(1).as_posix() == "d/y.avi"
+    assert index.labels.tolist() == [-1, 2]
+    with pytest.raises(IndexError):
+        index.sample(2)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([Sample("x", "x", 0, "g"), Sample("x", "y", 0, "g")], "'x' appears twice"),
+        ([Sample("x", "../x", 0, "g")], "leaves the data folder"),
+        ([Sample("x", "/x", 0, "g")], "leaves the data folder"),
+        ([Sample("x", "a\\x", 0, "g")], "leaves the data folder"),
+        ([Sample("x", "x", 3, "g")], "label 3 names none of the 3 classes"),
+        ([Sample("x", "x", -2, "g")], "label -2"),
+    ],
+)
+def test_bad_rows_are_refused(rows, message):
+    with pytest.raises(UserError, match=message):
+        build(rows)
+
+
+def test_missing_and_present(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "1.avi").touch()
+    (tmp_path / "a" / "2.avi").mkdir()  # a folder of that name is no file
+    index = build(
+        [Sample(str(k), f"a/{k}.avi", 0, "g") for k in range(3)] + [Sample("z", "z/1.avi", 0, "g")], root=tmp_path
+    )
+    assert index.missing() == ("0", "2", "z")
+    assert index.present().ids == ("1",)
+
+
+def test_relabel_joins_by_id(toy, tmp_path):
+    file = tmp_path / "factors.csv"
+    lines = [f"{i},{'left' if i[1] < '5' else 'right'},{int(i[1]) + 2}" for i in reversed(toy.ids)]
+    file.write_text("id,side,number\n" + "\n".join(lines) + "\nelse,above,1\n", encoding="utf-8")
+    side = relabel(toy, file, "side")
+    assert side.classes == ("above", "left", "right")  # also the values of rows that this split does not have
+    assert [side.classes[v] for v in side.labels] == ["left" if i[1] < "5" else "right" for i in toy.ids]
+    assert relabel(toy, file, "number").classes[:3] == ("1", "2", "3")
+    assert relabel(toy, file, "number").classes[-2:] == ("10", "11")
+    assert side.ids == toy.ids
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,other\na00,1\n", "no column 'side'; the columns are id, other"),
+        ("id,side\na00,1\n", "59 of the 60 ids of toy/train have no row, the first is 'a01'"),
+        ("id,side\na00,1\na00,1\n", ":3: id 'a00' appears twice"),
+        ("id,side\na00,\n", ":2: id 'a00' has no value"),
+        ("", "no column 'id'"),
+    ],
+)
+def test_relabel_refuses(toy, tmp_path, text, message):
+    file = tmp_path / "factors.csv"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=message):
+        relabel(toy, file, "side")
+
+
+def test_relabel_needs_the_file(toy, tmp_path):
+    with pytest.raises(UserError, match="does not exist"):
+        relabel(toy, tmp_path / "none.csv", "side")
+
+
+def test_per_class_is_balanced_and_seeded(toy):
+    few = per_class(toy, 4, seed=1)
+    assert class_counts(few) == {"a": 4, "b": 4, "c": 4}
+    assert few.ids == per_class(toy, 4, seed=1).ids
+    assert few.ids != per_class(toy, 4, seed=2).ids
+    assert list(few.ids) == sorted(few.ids)
+    without_a = toy.select(np.flatnonzero(toy.labels != 0))
+    with pytest.raises(UserError, match="class 'a' has 0 samples, 4 a class"):
+        per_class(without_a, 4, seed=1)
+    with pytest.raises(UserError, match="labelled"):
+        per_class(build([Sample("x", "x", -1, "g")]), 1, seed=1)
+
+
+def test_holdout_takes_whole_groups_of_every_class(toy):
+    kept, held = holdout(toy, 0.25, seed=0)
+    assert class_counts(kept) != {}
+    assert set(class_counts(held).values()) <= {4, 6}  # 25 % of 20, groups of 2
+    assert sorted(kept.ids + held.ids) == sorted(toy.ids)
+    assert holdout(toy, 0.25, seed=1)[1].ids != held.ids
+    assert not {i[:2] for i in kept.ids} & {i[:2] for i in held.ids}
+
+
+def test_holdout_keeps_a_class_of_one_group_for_training(toy):
+    index = build([*(toy.sample(r) for r in range(8)), Sample("b", "b", 1, "only"), Sample("c", "c", 2, "c0")])
+    kept, held = holdout(index, 0.5, seed=0)
+    assert set(kept.labels) == {0, 1, 2}
+    assert set(held.labels) == {0}
+    with pytest.raises(UserError, match="no group can be held out"):
+        holdout(index.select([8, 9]), 0.5, seed=0)
+    with pytest.raises(ValueError, match="share"):
+        holdout(toy, 1.0, seed=0)
+
+
+@given(
+    cells=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 12)), min_size=2, max_size=80),
+    share=st.floats(0.05, 0.95),
+    seed=st.integers(0, 5),
+)
+def test_holdout_never_tears_a_group_nor_empties_a_class(cells, share, seed):
+    index = build([Sample(str(k), f"{k}", label, str(group)) for k, (label, group) in enumerate(cells)])
+    try:
+        kept, held = holdout(index, share, seed)
+    except UserError:
+        return
+    groups = [set(part.table.column("group").to_pylist()) for part in (kept, held)]
+    assert not groups[0] & groups[1]
+    assert kept.count + held.count == index.count
+    assert set(kept.labels) == set(index.labels)
