@@ -1,0 +1,33 @@
+"""The narrow transformer that predicts the masked tokens; only pretraining has it."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from sigma_bench.models.vit import EPS, Block, xavier_init
+
+
+class Decoder(nn.Module):
+    """Blocks over all tokens, then a norm and a linear head on the masked ones.
+
+    Args:
+        dim: Width of the tokens.
+        depth: Number of blocks.
+        heads: Attention heads of a block.
+        out_dim: Width of the prediction.
+    """
+
+    def __init__(self, dim: int, depth: int, heads: int, out_dim: int) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(Block(dim, heads) for _ in range(depth))
+        self.norm = nn.LayerNorm(dim, eps=EPS)
+        self.head = nn.Linear(dim, out_dim)
+        xavier_init(self)
+
+    def forward(self, x_BND: torch.Tensor, last: int) -> torch.Tensor:
+        """Return the predictions for the `last` tokens of each sample, (B, last, out_dim)."""
+        for block in self.blocks:
+            x_BND = block(x_BND)
+        out: torch.Tensor = self.head(self.norm(x_BND[:, -last:]))
+        return out

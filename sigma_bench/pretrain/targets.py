@@ -1,0 +1,37 @@
+"""What masked tokens are asked to predict, cut from the pixels of a clip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+EPS = 1e-6
+
+
+def unit_range(clips: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
+    """Undo the normalisation of clips (B, 3, T, H, W): values in [0, 1], float32."""
+    shape = (1, 3, 1, 1, 1)
+    return clips.float() * clips.new_tensor(std).view(shape) + clips.new_tensor(mean).view(shape)
+
+
+def tubes(clips01: torch.Tensor, patch: int, tubelet: int) -> torch.Tensor:
+    """Cut clips (B, 3, T, H, W) into tubes (B, N, t*p*p, 3), tokens in (t, h, w) order."""
+    B, C, T, H, W = clips01.shape
+    cut = clips01.view(B, C, T // tubelet, tubelet, H // patch, patch, W // patch, patch)
+    return cut.permute(0, 2, 4, 6, 3, 5, 7, 1).reshape(B, -1, tubelet * patch * patch, C)
+
+
+def raw_tubes(clips01: torch.Tensor, patch: int, tubelet: int) -> torch.Tensor:
+    """Return the pixels of each tube as they are, (B, N, t*p*p*3), channel fastest."""
+    return tubes(clips01, patch, tubelet).flatten(2)
+
+
+def normalized_tubes(clips01: torch.Tensor, patch: int, tubelet: int) -> torch.Tensor:
+    """Return the pixels of each tube with zero mean and unit deviation per colour channel, (B, N, t*p*p*3).
+
+    The deviation is the unbiased one, plus 1e-6; channels vary fastest.
+    """
+    cut = tubes(clips01, patch, tubelet)
+    deviation = cut.var(2, unbiased=True, keepdim=True).sqrt()
+    return ((cut - cut.mean(2, keepdim=True)) / (deviation + EPS)).flatten(2)
