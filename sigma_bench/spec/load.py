@@ -1,0 +1,315 @@
+"""The only reader of YAML: safe, with line numbers, and strict about what two readers could understand differently."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from sigma_bench.contracts import UserError
+from sigma_bench.spec import roots
+from sigma_bench.spec.nodes import NUMBER_AS_TEXT, TAG, Reader
+from sigma_bench.spec.overlay import Block, Document, combinations, resolve
+from sigma_bench.spec.problems import describe, fail, nearest, shown
+from sigma_bench.spec.recipe import Recipe
+from sigma_bench.spec.suite import Suite
+from sigma_bench.spec.task import Task
+from sigma_bench.spec.zoo import Zoo
+
+if TYPE_CHECKING:
+    from sigma_bench.spec.layout import Layout
+
+M = TypeVar("M", bound=BaseModel)
+Listing = Literal["recipes", "suites", "tasks", "zoo"]
+MAX_BYTES = 256 * 1024
+MAX_DEPTH = 24
+RECIPE_BLOCKS: tuple[Block, ...] = ("data", "size", "profiles")
+TASK_BLOCKS: tuple[Block, ...] = ("data", "profiles")
+TASK_DATA: dict[Block, tuple[str, ...]] = {"data": ("official", "custom")}
+
+
+def recipe(
+    name_or_path: str | Path,
+    *,
+    data: str | None = None,
+    size: str | None = None,
+    profile: str | None = None,
+    sets: Sequence[str] = (),
+    specs: Path | None = None,
+) -> Recipe:
+    """Return a recipe with its overlays and `--set` arguments applied.
+
+    Raises:
+        UserError: Not found, or anything wrong with the file or the arguments.
+    """
+    path = roots.find("pretrain", name_or_path, specs=specs)
+    choice: dict[Block, str | None] = {"data": data, "size": size, "profiles": profile}
+    source = _named(load_yaml(path), "name", "pretrain", name_or_path, path, specs)
+    return _build(Recipe, resolve(source, choice, bare={}, sets=sets, parse=parse))
+
+
+def task(
+    id_or_path: str | Path,
+    *,
+    data: str = "official",
+    profile: str | None = None,
+    sets: Sequence[str] = (),
+    specs: Path | None = None,
+) -> Task:
+    """Return a task with its overlays and `--set` arguments applied.
+
+    Args:
+        id_or_path: Path under `tasks/` without suffix, or the path of a YAML file.
+        data: "official", "custom" (the official settings on other files) or an overlay of the task.
+        profile: Overlay of its `profiles` block.
+        sets: "dotted.key=value" arguments.
+        specs: Folder of specs searched first.
+
+    Raises:
+        UserError: Not found, not made for `data`, or anything wrong with the file or the arguments.
+    """
+    path = roots.find("tasks", id_or_path, specs=specs)
+    source = _named(load_yaml(path), "id", "tasks", id_or_path, path, specs)
+    made = source.values.get("resolved")
+    wanted = None if isinstance(made, dict) and data == "official" else data
+    return _task(source, {"data": wanted, "profiles": profile}, sets)
+
+
+def suite(name: str | Path, *, specs: Path | None = None) -> Suite:
+    """Return a suite; every task it names exists.
+
+    Raises:
+        UserError: Not found, faulty, or it names a task that does not exist.
+    """
+    path = roots.find("eval", name, specs=specs)
+    document = _named(load_yaml(path), "name", "eval", name, path, specs)
+    built = _build(Suite, document)
+    known = roots.names("tasks", specs=specs)
+    unknown = [(row, task_id) for row, task_id in enumerate(built.tasks) if task_id not in known]
+    if unknown:
+        fail([f"{document.where(('tasks', r))}: no task '{t}'{nearest(t, known)}" for r, t in unknown], document.file)
+    return built
+
+
+def zoo(*, specs: Path | None = None) -> Zoo:
+    """Return the known checkpoints (`eval/zoo.yaml`)."""
+    return _build(Zoo, load_yaml(roots.find("eval", "zoo", specs=specs)))
+
+
+def layout(*, specs: Path | None = None) -> Layout:
+    """Return the layout of the published tables (`results/published/layout.yaml`)."""
+    from sigma_bench.spec.layout import Layout
+
+    return _build(Layout, load_yaml(roots.find("published", "layout.yaml", specs=specs)))
+
+
+def listing(kind: Listing, *, specs: Path | None = None) -> list[tuple[str, str]]:
+    """Return (name, title) of every recipe, suite, task or zoo entry. A faulty file is listed as such."""
+    if kind == "zoo":
+        return [(name, f"{entry.system} ({entry.family})") for name, entry in zoo(specs=specs).entries.items()]
+    folder: dict[str, roots.Kind] = {"recipes": "pretrain", "suites": "eval", "tasks": "tasks"}
+    if kind not in folder:
+        raise UserError(f"no listing of '{kind}'{nearest(kind, [*folder, 'zoo'])}")
+    rows = []
+    for name, path in roots.names(folder[kind], specs=specs).items():
+        if (folder[kind], name) == ("eval", "zoo"):
+            continue
+        try:
+            title = load_yaml(path).values.get("title")
+        except UserError as error:
+            title = f"(cannot be read: {str(error).splitlines()[0]})"
+        rows.append((name, title if isinstance(title, str) else "(no title)"))
+    return rows
+
+
+def validate_all(specs: Path | None = None) -> list[str]:
+    """Return what is wrong with any spec, every combination of overlays included; empty when all is well."""
+    problems: dict[str, None] = {}
+
+    def attempt(run: Any) -> Any:
+        try:
+            return run()
+        except UserError as error:
+            problems.update(dict.fromkeys(str(error).splitlines()))
+
+    for name in roots.names("pretrain", specs=specs):
+        source = attempt(lambda name=name: _source("pretrain", "name", name, specs))
+        for choice in combinations(source, RECIPE_BLOCKS, {}) if source else ():
+            attempt(lambda s=source, c=choice: _build(Recipe, resolve(s, c, bare={}, parse=parse)))
+    for name in roots.names("tasks", specs=specs):
+        source = attempt(lambda name=name: _source("tasks", "id", name, specs))
+        only = source.values.get("data_only") if source else None
+        for choice in combinations(source, TASK_BLOCKS, {} if only else TASK_DATA) if source else ():
+            attempt(lambda s=source, c=choice: _task(s, c, ()))
+    for name in roots.names("eval", specs=specs):
+        attempt(lambda name=name: zoo(specs=specs) if name == "zoo" else suite(name, specs=specs))
+    attempt(lambda: layout(specs=specs))
+    return list(problems)
+
+
+def dump(model: BaseModel) -> str:
+    """Return a spec as YAML text that loads as the same spec."""
+    return yaml.dump(
+        model.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120, indent=2
+    )
+
+
+def load_yaml(path: Path) -> Document:
+    """Return the mapping in a YAML file, with the line of every key.
+
+    Raises:
+        UserError: Unreadable, too large, no YAML, no mapping, or YAML that is not plain (anchors, tags, two keys of
+            one name, numbers that YAML reads as text).
+    """
+    file = _shown_path(path)
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read: {error.strerror or error}") from error
+    if len(content) > MAX_BYTES:
+        raise UserError(f"{file}: larger than {MAX_BYTES // 1024} KiB, which no spec is; is it another kind of file?")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise UserError(f"{file}:{line}: not UTF-8 text; save it as UTF-8, or is it another kind of file?") from error
+    node = _compose(text, file)
+    if node is None:
+        raise UserError(f"{file}: empty; expected a block of keys")
+    reader = Reader(file, _scalar, numbers_from_text=False)
+    value = reader.build(node, ())
+    if not isinstance(value, dict):
+        raise UserError(f"{file}:{node.start_mark.line + 1}: found {shown(value)} at the top, expected a block of keys")
+    if reader.problems:
+        fail(reader.problems, file)
+    return Document(file, value, reader.origins)
+
+
+def parse(text: str, argument: str) -> Any:
+    """Return the value of a `--set` argument: YAML, and 1e-3 is a number."""
+    node = _compose(text, argument)
+    reader = Reader(argument, _scalar, numbers_from_text=True)
+    value = None if node is None else reader.build(node, ())
+    if reader.problems:
+        fail(reader.problems, argument)
+    return value
+
+
+class _RefusedError(Exception):
+    """YAML that is valid but not read here."""
+
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+class _Loader(yaml.SafeLoader):
+    """Composes nodes, without anchors (bombs are made of them) and not deeper than `MAX_DEPTH`."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        line = event.start_mark.line + 1
+        if getattr(event, "anchor", None):
+            raise _RefusedError(
+                line, f"anchors and aliases (&{event.anchor}, *{event.anchor}) are not read; write it out"
+            )
+        if self.depth >= MAX_DEPTH:
+            raise _RefusedError(line, f"nested deeper than {MAX_DEPTH} levels")
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes text that looks like a number, so that it is read back as text."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+        return True
+
+
+def _represent_text(dumper: _Dumper, value: str) -> yaml.Node:
+    style = "'" if NUMBER_AS_TEXT.fullmatch(value) or ":" in value else None
+    return dumper.represent_scalar(f"{TAG}str", value, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
+_construct = yaml.constructor.SafeConstructor()
+
+
+def _scalar(kind: str, node: yaml.Node) -> Any:
+    return getattr(_construct, f"construct_yaml_{kind}")(node)
+
+
+def _compose(text: str, where: str) -> yaml.Node | None:
+    loader = None
+    try:
+        loader = _Loader(text)
+        return loader.get_single_node()
+    except _RefusedError as error:
+        raise UserError(f"{where}:{error.line}: {error}") from error
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        hint = "; indent with spaces" if "\\t" in str(error.problem) else ""
+        at = f"{where}:{mark.line + 1}" if mark else where
+        raise UserError(f"{at}: not YAML: {error.problem or error.context}{hint}") from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise UserError(f"{where}:{line}: not text: holds the character {error.character!r}") from error
+    except (ValueError, OverflowError, RecursionError, yaml.YAMLError) as error:
+        raise UserError(f"{where}: not YAML: {str(error)[:100]}") from error
+    finally:
+        if loader is not None:
+            loader.dispose()
+
+
+def _source(kind: roots.Kind, field: str, name: str, specs: Path | None) -> Document:
+    path = roots.find(kind, name, specs=specs)
+    return _named(load_yaml(path), field, kind, name, path, specs)
+
+
+def _named(
+    document: Document, field: str, kind: roots.Kind, asked: str | Path, path: Path, specs: Path | None
+) -> Document:
+    """Put the name of a spec, which is that of its file, into the document. A resolved file brings its own."""
+    by_name = not str(asked).endswith(roots.SUFFIXES)
+    inside = [path.resolve().relative_to(f.resolve()) for f in roots.folders(kind, specs=specs) if _within(path, f)]
+    name = str(asked) if by_name else inside[0].with_suffix("").as_posix() if inside else path.stem
+    given = document.values.get(field)
+    if given is None or (not by_name and "resolved" in document.values):
+        return Document(document.file, {field: name, **document.values}, document.origins)
+    if given != name:
+        raise UserError(
+            f"{document.where((field,))}: found {shown(given)}, but the file says {name!r}; remove the line"
+        )
+    return document
+
+
+def _within(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
+
+
+def _task(source: Document, choice: dict[Block, str | None], sets: Sequence[str]) -> Task:
+    only, made = source.values.get("data_only"), source.values.get("resolved")
+    if only is not None and made is None and choice["data"] not in (None, only):
+        raise UserError(f"task {source.values['id']} exists only with --data {only}, found --data {choice['data']}")
+    return _build(Task, resolve(source, choice, bare=TASK_DATA, sets=sets, parse=parse))
+
+
+def _build(model: type[M], document: Document) -> M:
+    try:
+        return model.model_validate(document.values)
+    except ValidationError as error:
+        fail(describe(error, model, document.values, document.origins, document.file), document.file)
+
+
+def _shown_path(path: Path) -> str:
+    return str(path.relative_to(Path.cwd())) if path.is_absolute() and path.is_relative_to(Path.cwd()) else str(path)

@@ -1,0 +1,102 @@
+"""An evaluation task: the schema of `tasks/**.yaml` after its overlays were applied."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from sigma_bench import registry
+from sigma_bench.spec.base import Count, Floats, Resolved, Spec, Text, Texts
+from sigma_bench.spec.problems import nearest
+
+
+class Dataset(Spec):
+    """Which lists are read, and which labels."""
+
+    name: Text
+    """A reader of the registry."""
+    train: Text
+    test: Text
+    split: Count | None = None
+    """Number of the official split (fold), where there are several."""
+    relabel: Text | None = None
+    """Column of the data set's `factors.csv` that replaces the label."""
+    per_class: Count | None = None
+    """Labelled training clips per class; null takes all."""
+    draws: Count | None = None
+    """Seeded draws of `per_class` clips whose metrics are averaged."""
+
+    @model_validator(mode="after")
+    def _known(self) -> Dataset:
+        known = registry.names("datasets")
+        if self.name not in known:
+            raise ValueError(f"unknown data set '{self.name}'{nearest(self.name, known)}")
+        if (self.per_class is None) != (self.draws is None):
+            raise ValueError("per_class and draws go together: give both or neither")
+        return self
+
+
+class Clips(Spec):
+    """Which frames of a video make a clip."""
+
+    stride: Count
+    sampling: Literal["dense", "segments"]
+
+
+class Views(Spec):
+    """How many clips and crops of a video are shown, in training and in the test."""
+
+    train: Count
+    test_clips: Count
+    test_crops: Literal[1, 3]
+    flip: bool
+    """Mirrored training views; off where the label depends on the direction."""
+
+
+class Probe(Spec):
+    """Linear probe on frozen features; the setting is chosen on `holdout` of the training list."""
+
+    rates: Annotated[Floats, Field(min_length=1)]
+    weight_decays: Annotated[Floats, Field(min_length=1)]
+    epochs: Count
+    batch: Count
+    holdout: Annotated[float, Field(gt=0, lt=1)]
+    layer: int
+    """Encoder block whose tokens are read; negative counts from the last."""
+    norm: bool
+    """Apply the encoder's own final norm, where it has one."""
+
+    @model_validator(mode="after")
+    def _rates_move(self) -> Probe:
+        if 0.0 in self.rates:
+            raise ValueError("a rate of 0 trains nothing; remove it from rates")
+        return self
+
+
+class Task(Spec):
+    """A measurement, fully stated. Its id is its path under `tasks/` and the key of the published values."""
+
+    id: Text
+    title: Text
+    version: Count
+    evaluator: Text
+    metric: Literal["top1", "miou", "mean_class_acc", "mean_count_error", "map"]
+    data_only: Literal["miniature"] | None = None
+    """The only data this task exists for; null: all."""
+    dataset: Dataset
+    clips: Clips
+    views: Views
+    probe: Probe | None = None
+    cost: Text
+    notes: Texts = ()
+    resolved: Resolved
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Task:
+        known = registry.names("evaluators")
+        if self.evaluator not in known:
+            raise ValueError(f"unknown evaluator '{self.evaluator}'{nearest(self.evaluator, known)}")
+        if self.evaluator == "linear" and self.probe is None:
+            raise ValueError("evaluator linear needs a probe block")
+        return self
