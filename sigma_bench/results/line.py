@@ -1,0 +1,143 @@
+r"""A row as one physical line of CSV, with a checksum: what was torn or edited by hand is told from what was written.
+
+Line breaks inside a value are written as `\n`, `\r` (and the backslash as two), so no value spans two lines and a
+line that was cut off spoils none of its neighbours. The last column, `check`, is a hash over the other cells.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import re
+from collections.abc import Sequence
+
+from pydantic import ValidationError
+
+from sigma_bench.contracts import UserError
+from sigma_bench.results.row import SCHEMA_VERSION, Row
+
+CHECK = "check"
+COLUMNS = tuple(Row.model_fields)
+HEADER = (*COLUMNS, CHECK)
+FIRST = COLUMNS[0]
+LONGEST_CELL = 100_000
+_JSON = {"selection", "marks", "artifacts"}
+_NUMBERS = {
+    *("schema_version", "params_m", "family_guessed", "task_version", "train_count", "test_count", "value", "seed"),
+    *(
+        "value_missing_wrong",
+        "interval_low",
+        "interval_high",
+        "n_expected",
+        "n_present",
+        "n_decoded",
+        "limit",
+        "seconds",
+    ),
+}
+_TEXT = set(COLUMNS) - _JSON - _NUMBERS
+_ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r"}
+_PLAIN = {escaped: character for character, escaped in _ESCAPES.items()}
+
+
+class Damage(Exception):  # noqa: N818 - a finding about a file, not a fault of the program
+    """Why a line is not a row."""
+
+
+def checksum(names: Sequence[str], cells: Sequence[str]) -> str:
+    """Return the hash of a line's cells (the check itself left out) together with their column names."""
+    pairs = [[name, cell] for name, cell in zip(names, cells, strict=True) if name != CHECK]
+    return hashlib.sha256(json.dumps(pairs, ensure_ascii=False).encode()).hexdigest()[:12]
+
+
+def _cell(name: str, value: object) -> str:
+    if value is None:
+        return ""
+    if name in _JSON:
+        return json.dumps(value, sort_keys=True, allow_nan=False)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return re.sub(r"[\\\n\r]", lambda match: _ESCAPES[match[0]], value) if isinstance(value, str) else repr(value)
+
+
+def _joined(cells: Sequence[str]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue().encode()
+
+
+def header() -> bytes:
+    """Return the line that names the columns."""
+    return _joined(HEADER)
+
+
+def encode(row: Row) -> bytes:
+    """Return the line of a row, its line break included.
+
+    Raises:
+        UserError: A cell is so long that no reader of CSV would take it back.
+    """
+    content = row.model_dump(mode="json")
+    cells = [_cell(name, content[name]) for name in COLUMNS]
+    for name, cell in zip(COLUMNS, cells, strict=True):
+        if len(cell) > LONGEST_CELL:
+            raise UserError(
+                f"row of {row.task}: column {name} has {len(cell)} characters, the most is {LONGEST_CELL}; write it to "
+                "a file and name the file in artifacts"
+            )
+    return _joined([*cells, checksum(COLUMNS, cells)])
+
+
+def split(line: bytes) -> list[str]:
+    """Return the cells of a line.
+
+    Raises:
+        Damage: The line is not UTF-8 or its quotes do not close.
+    """
+    try:
+        cells = next(csv.reader([line.removesuffix(b"\r").decode("utf-8")], strict=True), [])
+    except UnicodeDecodeError as error:
+        raise Damage(f"not UTF-8: {error}") from error
+    except csv.Error as error:
+        raise Damage(f"not CSV: {error}") from error
+    return cells
+
+
+def decode(names: Sequence[str], cells: Sequence[str]) -> Row:
+    """Return the row whose columns `names` hold `cells`; columns unknown to this version are left out.
+
+    Raises:
+        Damage: Cells are missing or too many, the check fails, or a value does not fit its column.
+    """
+    if len(cells) != len(names):
+        raise Damage(f"{len(cells)} cells under {len(names)} columns (torn or edited)")
+    by_name = dict(zip(names, cells, strict=True))
+    if CHECK in by_name and by_name[CHECK] != checksum(names, cells):
+        raise Damage("the check does not fit the line (torn or edited by hand)")
+    if by_name.get(FIRST, "").isdigit() and int(by_name[FIRST]) > SCHEMA_VERSION:
+        raise Damage(f"written by a newer version of sigma-bench (schema {by_name[FIRST]}, known {SCHEMA_VERSION})")
+    present = [name for name in COLUMNS if name in by_name and (name in _TEXT or by_name[name] != "")]
+    try:
+        return Row.model_validate({name: _value(name, by_name[name]) for name in present})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "row"
+        raise Damage(f"{where}: {first['msg']}, found {str(by_name.get(where, ''))[:80]!r}") from error
+    except (ValueError, RecursionError) as error:
+        raise Damage(f"not a value: {error}") from error
+
+
+def _value(name: str, cell: str) -> object:
+    if name in _JSON:
+        return json.loads(cell, parse_constant=_refuse)
+    if name in _TEXT:
+        return re.sub(r"\\[\\nr]", lambda match: _PLAIN[match[0]], cell)
+    if cell in ("true", "false"):
+        return cell == "true"
+    return int(cell) if re.fullmatch(r"-?\d{1,30}", cell) else float(cell)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON number")
