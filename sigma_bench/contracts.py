@@ -95,6 +95,20 @@ class Counts:
     n_decoded: int
 
 
+class Listed(Protocol):
+    """A list of samples that can say what it is."""
+
+    @property
+    def count(self) -> int:
+        """Number of samples."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Hash over ids, labels and frame ranges."""
+        ...
+
+
 @dataclass
 class Evaluation:
     """What an evaluator returns: metric values, one record a test sample, files it wrote, counts, chosen settings."""
@@ -106,6 +120,10 @@ class Evaluation:
     selection: dict[str, Any] = field(default_factory=dict)
     views: str = ""
     marks: tuple[str, ...] = ()
+    train_index: Listed | None = None
+    test_index: Listed | None = None
+    decoders: dict[str, int] = field(default_factory=dict)
+    cached: bool = False
 
 
 class Evaluator(Protocol):

@@ -72,7 +72,7 @@ def fit(
         device: Torch device of the forward pass.
         resume: Checkpoint to go on from.
         title: Name shown with the progress.
-        on_log: Called with every record of the log.
+        on_log: Called with every record before it is written; may add to it.
 
     Raises:
         TrainingStopped: A loss is NaN or infinite.
@@ -103,9 +103,9 @@ def fit(
                 step, micro = step + 1, micro + plan.accumulation
                 if step % plan.log_every == 0 or step == plan.steps:
                     record = _record(losses, step, epoch, plan, clock)
-                    log.write(record)
                     if on_log is not None:
                         on_log(record)
+                    log.write(record)
                     reporter.update(step, _note(record))
                 if step % plan.save_every == 0 or step == plan.steps:
                     path = checkpoints / f"step-{step:07d}.pt"

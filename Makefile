@@ -1,0 +1,65 @@
+# sigma-bench: `make demo` and `make test` do all the set-up they need.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+RUN    := $(BIN)/sigma-bench
+
+MODEL ?= sigma_mlp
+DATA  ?= miniature
+SIZE  ?= nano
+SUITE ?= quick
+CKPT  ?= $(lastword $(sort $(wildcard runs/$(MODEL).$(DATA).$(SIZE).seed*)))
+EVAL_DATA ?= $(if $(filter miniature,$(DATA)),miniature,official)
+ARGS  ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-all check pretrain eval tables report compare clean
+
+help: ## show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  variables: MODEL=$(MODEL) DATA=$(DATA) SIZE=$(SIZE) SUITE=$(SUITE) CKPT=... ARGS='--set train.epochs=1'"
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "sigma-bench needs Python 3.11 to 3.13, found " + sys.version.split()[0] + "; name another: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+install: $(VENV)/.installed ## create .venv and install
+
+demo: install ## pretrain, probe and draw a table on the miniature, 3 seeds (some minutes)
+	$(RUN) demo $(ARGS)
+
+test: install ## the tests that take seconds
+	$(BIN)/python -m pytest -m "not slow and not gpu" $(ARGS)
+
+test-all: install ## every test this machine can run
+	$(BIN)/python -m pytest $(ARGS)
+
+check: install ## format, lint, types, floors, specs, golden vectors
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(RUN) validate
+	$(RUN) verify
+
+pretrain: install ## pretrain MODEL on DATA at SIZE (DATA=k400 SIZE=base is the paper's run)
+	$(RUN) pretrain $(MODEL) --data $(DATA) --size $(SIZE) $(ARGS)
+
+eval: install ## evaluate CKPT on SUITE
+	@test -n "$(CKPT)" || { echo "make eval: no checkpoint; name one: make eval CKPT=x.pth" >&2; exit 2; }
+	$(RUN) eval --suite $(SUITE) --data $(EVAL_DATA) --ckpt $(CKPT) $(ARGS)
+
+tables: install ## draw the tables from results/rows
+	$(RUN) tables $(ARGS)
+
+report: install ## all tables of results/rows in every format
+	$(RUN) tables --format md --format tex --format csv $(ARGS)
+
+compare: install ## measured rows beside the published ones, table 1
+	$(RUN) tables --table 1 $(ARGS)
+
+clean: ## delete caches and what the demonstration wrote (not your runs and rows)
+	rm -rf runs/demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -1,0 +1,250 @@
+"""The command line: parse and dispatch, nothing else. Every heavy import happens inside a command."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from sigma_bench import __version__
+from sigma_bench.contracts import UserError
+
+app = typer.Typer(
+    name="sigma-bench",
+    help="Pretrain video encoders with SIGMA, evaluate any checkpoint, draw the paper's tables.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+data_app = typer.Typer(help="Data sets: miniatures, checks.", rich_markup_mode=None, no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+Sets = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one setting: --set train.base_lr=1e-3")
+]
+Specs = Annotated[Path | None, typer.Option("--specs", help="Folder of own specs (pretrain/, eval/, tasks/), tried first")]
+DataRoot = Annotated[Path | None, typer.Option(help="Folder of the data sets, default $SIGMA_BENCH_DATA")]
+Results = Annotated[Path, typer.Option(help="Folder of the row CSVs")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"sigma-bench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False) -> None:
+    """Pretrain video encoders with SIGMA, evaluate any checkpoint, draw the paper's tables."""
+
+
+@app.command(
+    epilog="Examples: sigma-bench pretrain sigma_mlp | sigma-bench pretrain sigma_mlp --data k400 --size base | "
+    "sigma-bench pretrain sigma_mlp --data folder:/my/videos --set train.epochs=3"
+)
+def pretrain(
+    recipe: Annotated[str, typer.Argument(help="Name of a recipe (sigma-bench list recipes) or a path to a .yaml")],
+    data: Annotated[str, typer.Option(help="miniature, k400, ssv2 or folder:DIR")] = "miniature",
+    size: Annotated[str, typer.Option(help="nano, small, base, large or huge")] = "nano",
+    profile: Annotated[str | None, typer.Option(help="A profile of the recipe, such as released or paper")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder; default runs/RECIPE.DATA.SIZE.seedN")] = None,
+    resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint of the run folder")] = False,
+    data_root: DataRoot = None,
+    device: Device = "auto",
+    workers: Annotated[int, typer.Option(min=1, help="Decoding processes")] = 2,
+    sets: Sets = None,
+    specs: Specs = None,
+) -> None:
+    """Pretrain an encoder by a recipe."""
+    from sigma_bench.runs.pretrain import pretrain as run
+
+    run(
+        recipe,
+        data=data,
+        size=size,
+        profile=profile,
+        out=out,
+        resume=resume,
+        data_root=data_root,
+        device=device,
+        workers=workers,
+        sets=sets or [],
+        specs=specs,
+    )
+
+
+@app.command(
+    name="eval",
+    epilog="Examples: sigma-bench eval --suite quick --data miniature --ckpt runs/sigma_mlp.miniature.nano.seed0 | "
+    "sigma-bench eval --task linear/ucf101 --ckpt x.pth --data-root /data",
+)
+def evaluate(
+    ckpt: Annotated[list[str], typer.Option(help="File, run folder, zoo name or random:SIZE[:SEED]; repeatable")],
+    suite: Annotated[str | None, typer.Option(help="Name of a suite (sigma-bench list suites)")] = None,
+    task: Annotated[list[str] | None, typer.Option(help="A task instead of a suite; repeatable")] = None,
+    data: Annotated[str, typer.Option(help="official or miniature")] = "official",
+    profile: Annotated[str | None, typer.Option(help="A profile of the tasks")] = None,
+    data_root: DataRoot = None,
+    out: Annotated[Path, typer.Option(help="Folder of features and artifacts")] = Path("runs/eval"),
+    results: Results = Path("results/rows"),
+    seeds: Annotated[int | None, typer.Option(min=1, help="Number of evaluation seeds; default: the suite's")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Use so many samples of each list; stored in the row")] = None,
+    force: Annotated[bool, typer.Option(help="Measure again what has a row; the new row supersedes it")] = False,
+    family: Annotated[str | None, typer.Option(help="Family of the checkpoint where its keys cannot tell")] = None,
+    heads: Annotated[int | None, typer.Option(help="Attention heads where the shapes cannot tell")] = None,
+    as_system: Annotated[str | None, typer.Option("--as", help="Zoo name whose description the rows take")] = None,
+    device: Device = "auto",
+    precision: Annotated[str, typer.Option(help="fp32 or bf16")] = "fp32",
+    workers: Annotated[int, typer.Option(min=1, help="Decoding processes")] = 2,
+    sets: Sets = None,
+    specs: Specs = None,
+) -> None:
+    """Evaluate checkpoints on a suite or on single tasks; one CSV row a number."""
+    from sigma_bench.runs.evaluate import Request
+    from sigma_bench.runs.evaluate import evaluate as run
+
+    code = run(
+        Request(
+            checkpoints=ckpt,
+            suite=suite,
+            tasks=task or [],
+            data=data,
+            profile=profile,
+            data_root=data_root,
+            out=out,
+            results=results,
+            seeds=seeds,
+            limit=limit,
+            force=force,
+            family=family,
+            heads=heads,
+            as_system=as_system,
+            device=device,
+            precision=precision,
+            workers=workers,
+            sets=sets or [],
+            specs=specs,
+        )
+    )
+    raise typer.Exit(code)
+
+
+@app.command(epilog="Examples: sigma-bench tables --table 1 | sigma-bench tables --format tex --out results/tables")
+def tables(
+    table: Annotated[list[str] | None, typer.Option(help="Number of a table of the paper; repeatable; default all")] = None,
+    format: Annotated[list[str] | None, typer.Option(help="md, tex or csv; repeatable")] = None,
+    results: Results = Path("results/rows"),
+    out: Annotated[Path, typer.Option(help="Folder the tables are written to")] = Path("results/tables"),
+) -> None:
+    """Draw the paper's tables, published and measured values side by side; miniature rows apart."""
+    from sigma_bench.runs.tables import tables as run
+
+    for line in run(results, out, formats=format or ["md"], only=table):
+        typer.echo(line)
+
+
+@app.command(name="list", epilog="Example: sigma-bench list recipes")
+def list_(
+    kind: Annotated[str, typer.Argument(help="recipes, suites, tasks, evaluators, datasets, decoders or zoo")],
+    specs: Specs = None,
+) -> None:
+    """List what there is: one name a line and what it is."""
+    from sigma_bench.runs.listing import listing
+
+    for line in listing(kind, specs):
+        typer.echo(line)
+
+
+@app.command(epilog="Examples: sigma-bench validate | sigma-bench validate my/recipe.yaml")
+def validate(
+    paths: Annotated[list[Path] | None, typer.Argument(help="Files to check; default: all specs that are found")] = None,
+    specs: Specs = None,
+) -> None:
+    """Check specs against their schemas, every overlay included."""
+    from sigma_bench.runs.listing import validate as run
+
+    problems, checked = run(paths or [], specs)
+    for problem in problems:
+        typer.echo(problem, err=True)
+    typer.echo(f"{checked} specs checked, {len(problems)} with problems")
+    raise typer.Exit(2 if problems else 0)
+
+
+@app.command(epilog="Examples: sigma-bench verify | sigma-bench verify --golden DIR --device cuda --json")
+def verify(
+    golden: Annotated[Path | None, typer.Option(help="Folder of golden vectors; default: tests/golden of a checkout")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
+    as_json: AsJson = False,
+) -> None:
+    """Compare this machine's arithmetic with vectors of the reference implementations."""
+    from sigma_bench.runs.verify import report
+
+    lines, code = report(golden, device, as_json)
+    for line in lines:
+        typer.echo(line)
+    raise typer.Exit(code)
+
+
+@app.command(epilog="Example: sigma-bench demo --out runs/demo")
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder of everything the demonstration writes")] = Path("runs/demo"),
+    seeds: Annotated[str, typer.Option(help="Pretraining seeds")] = "3,4,5",
+    jobs: Annotated[int, typer.Option(min=1, help="Pretraining runs at a time")] = 2,
+    sets: Sets = None,
+) -> None:
+    """Pretrain on the miniature, probe, draw the table: the whole way in some minutes, by the commands above."""
+    from sigma_bench.runs.demo import demo as run
+
+    run(out, [int(s) for s in seeds.split(",")], jobs, sets or [])
+
+
+@data_app.command(epilog="Example: sigma-bench data miniature ucf101")
+def miniature(
+    name: Annotated[str, typer.Argument(help="Data set whose format is written")],
+    data_root: DataRoot = None,
+    seed: Annotated[int, typer.Option(help="Seed of everything in it")] = 0,
+) -> None:
+    """Write a small synthetic data set in the official on-disk format."""
+    from sigma_bench.runs.data import miniature as run
+
+    typer.echo(str(run(name, data_root, seed)))
+
+
+@data_app.command(epilog="Examples: sigma-bench data check folder:/my/videos | sigma-bench data check ucf101")
+def check(
+    name: Annotated[str, typer.Argument(help="Data set, or folder:DIR")],
+    data_root: DataRoot = None,
+    workers: Annotated[int, typer.Option(min=1, help="Decoding processes")] = 2,
+    as_json: AsJson = False,
+) -> None:
+    """Decode every file of a data set; name what is missing or unreadable and why."""
+    from sigma_bench.runs.data import check as run
+
+    lines, broken = run(name, data_root, workers, as_json)
+    for line in lines:
+        typer.echo(line)
+    raise typer.Exit(1 if broken else 0)
+
+
+def _fail(text: str, code: int) -> NoReturn:
+    typer.echo(text, err=True)
+    raise SystemExit(code)
+
+
+def main(argv: list[str] | None = None) -> Any:
+    """Run the command line; a user's mistake ends with one message and exit code 2."""
+    try:
+        return app(args=argv, prog_name="sigma-bench")
+    except UserError as error:
+        _fail(f"sigma-bench: {error}", 2)
+    except KeyboardInterrupt:
+        _fail("sigma-bench: interrupted", 130)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

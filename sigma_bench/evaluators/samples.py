@@ -1,0 +1,60 @@
+"""The lists of a task as its evaluator sees them: read, relabelled, checked against the disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sigma_bench import registry
+from sigma_bench.contracts import Counts, Run, UserError
+from sigma_bench.data import index as indices
+from sigma_bench.data.index import Index
+
+
+@dataclass(frozen=True)
+class Lists:
+    """Training and test index of a task."""
+
+    train: Index
+    test: Index
+
+
+def dataset_folder(task: Any, run: Run) -> Path:
+    """Return the folder of the task's data set under the data root.
+
+    Raises:
+        UserError: No data root, or no such folder.
+    """
+    if run.data_root is None:
+        raise UserError(f"no data root for {task.dataset.name}: give --data-root or set SIGMA_BENCH_DATA")
+    folder = run.data_root / task.dataset.name
+    if not folder.is_dir():
+        raise UserError(f"no data at {folder}")
+    return folder
+
+
+def read(task: Any, run: Run) -> Lists:
+    """Read the lists of `task` with the labels it asks for: the data set's own, or a column of its factors.csv.
+
+    `run.limit` keeps the first so many samples of a seeded shuffle of each list.
+    """
+    folder = dataset_folder(task, run)
+    reader = registry.get("datasets", task.dataset.name)
+    lists = []
+    for split in (task.dataset.train, task.dataset.test):
+        index = reader(folder, split, fold=task.dataset.split or 1)
+        if run.limit is not None and index.count > run.limit:
+            kept = np.random.default_rng(0).permutation(index.count)[: run.limit]
+            index = index.select(np.sort(kept))
+        if task.dataset.relabel is not None:
+            index = indices.relabel(index, folder / "factors.csv", task.dataset.relabel)
+        lists.append(index)
+    return Lists(*lists)
+
+
+def counts(index: Index, decoded: int) -> Counts:
+    """Return how many samples the list names, how many are on disk, how many were decoded."""
+    return Counts(index.count, index.count - len(index.missing()), decoded)

@@ -1,0 +1,154 @@
+"""Where data lies, which miniatures there are, and what of a data set can be decoded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from sigma_bench import registry
+from sigma_bench.contracts import UserError
+from sigma_bench.data.index import Index
+from sigma_bench.train.progress import say
+
+PROBE_LIMIT = 200
+"""A folder of at most so many files is decoded whole before training starts."""
+
+
+def base_root(given: Path | None) -> Path:
+    """Return the folder of the data sets: the option, $SIGMA_BENCH_DATA, or `data` in the working directory."""
+    return given or Path(os.environ.get("SIGMA_BENCH_DATA", "data"))
+
+
+def miniature(name: str, given: Path | None, seed: int = 0) -> Path:
+    """Write the miniature of data set `name` where it is not there yet, and return its folder."""
+    folder = base_root(given) / "miniature" / name
+    written: Path = registry.get("miniatures", name)(folder, seed=seed) or folder
+    return written
+
+
+def pretraining_index(data: str, given: Path | None) -> Index:
+    """Return the training list of pretraining data: `miniature`, `folder:DIR`, or a data set under the data root.
+
+    Raises:
+        UserError: No such data; the message names the place that was looked at.
+    """
+    if data == "miniature":
+        folder = miniature("ucf101", given)
+        return _as_index(registry.get("datasets", "ucf101")(folder, "train", fold=1))
+    if data.startswith("folder:"):
+        place = Path(data.removeprefix("folder:")).expanduser()
+        return _as_index(registry.get("datasets", "folder")(place, "train"))
+    folder = base_root(given) / data
+    if not folder.is_dir():
+        raise UserError(
+            f"no data at {folder}; put the list train.csv (one `path label` a line) and the videos there, name another "
+            "place with --data-root or SIGMA_BENCH_DATA, or try --data miniature"
+        )
+    return _as_index(registry.get("datasets", "video_list")(folder, "train"))
+
+
+def _as_index(index: Any) -> Index:
+    assert isinstance(index, Index)
+    return index
+
+
+def decodable(index: Index, workers: int, policy: str) -> tuple[Index, dict[str, str]]:
+    """Return the samples known to be decodable and id -> reason of the others.
+
+    Every file is decoded where there are at most `PROBE_LIMIT`; of a larger set only what an earlier `data check`
+    found is known, and the rest is met while training.
+    """
+    known = _read_cache(index.root)
+    reasons: dict[str, str] = {}
+    if index.count <= PROBE_LIMIT:
+        known = {**known, **_probe(index, workers, policy)}
+        _write_cache(index.root, known)
+    for row, name in enumerate(index.ids):
+        entry = known.get(name)
+        if entry is not None and entry["stamp"] == _stamp(index.path(row)) and entry["reason"]:
+            reasons[name] = str(entry["reason"])
+    usable = index.select([row for row, name in enumerate(index.ids) if name not in reasons])
+    return usable, reasons
+
+
+def check(name: str, given: Path | None, workers: int, as_json: bool) -> tuple[list[str], int]:
+    """Decode every file of a data set (both parts of UCF101) or of `folder:DIR`; return lines and the broken count."""
+    if name.startswith("folder:"):
+        parts = [pretraining_index(name, given)]
+    else:
+        folder = base_root(given) / name
+        reader = registry.get("datasets", name if name in registry.names("datasets") else "video_list")
+        if not folder.is_dir():
+            raise UserError(f"no data at {folder}; name another place with --data-root or SIGMA_BENCH_DATA")
+        parts = [reader(folder, split) for split in ("train", "test")]
+    lines, broken, record = [], 0, []
+    for index in parts:
+        missing = set(index.missing())
+        present = index.present()
+        found = _probe(present, workers, "decord+pyav")
+        _write_cache(index.root, {**_read_cache(index.root), **found})
+        bad = {k: v["reason"] for k, v in found.items() if v["reason"]}
+        lines.append(
+            f"{index.name} {index.split}: {index.count} listed, {len(missing)} missing, {len(bad)} unreadable, "
+            f"list sha256 {index.sha256[:16]}"
+        )
+        lines += [f"  missing     {m}" for m in sorted(missing)]
+        lines += [f"  unreadable  {k}: {v}" for k, v in sorted(bad.items())]
+        broken += len(missing) + len(bad)
+        record.append(
+            {
+                "split": index.split,
+                "listed": index.count,
+                "missing": sorted(missing),
+                "unreadable": bad,
+                "sha256": index.sha256,
+            }
+        )
+    return ([json.dumps(record, indent=1)] if as_json else lines), broken
+
+
+def _probe(index: Index, workers: int, policy: str) -> dict[str, dict[str, Any]]:
+    from sigma_bench.data.decode.probe import probe
+
+    paths = [str(index.path(row)) for row in range(index.count)]
+    records = probe(paths, backend=policy, workers=workers)
+    return {
+        name: {"stamp": _stamp(Path(path)), "reason": None if r.ok else r.reason, "count": r.count}
+        for name, path, r in zip(index.ids, paths, records, strict=True)
+    }
+
+
+def _stamp(path: Path) -> list[int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return [0, 0]
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _cache_file(root: Path) -> Path:
+    home = Path(os.environ.get("SIGMA_BENCH_CACHE", Path.home() / ".cache" / "sigma-bench"))
+    return home / "probe" / f"{hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]}.json"
+
+
+def _read_cache(root: Path) -> dict[str, dict[str, Any]]:
+    path = _cache_file(root)
+    if not path.exists():
+        return {}
+    try:
+        content: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        say(f"{path}: unreadable cache of an earlier check, made anew")
+        return {}
+    return content
+
+
+def _write_cache(root: Path, content: dict[str, dict[str, Any]]) -> None:
+    path = _cache_file(root)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.write_text(json.dumps(content), encoding="utf-8")
+    partial.replace(path)

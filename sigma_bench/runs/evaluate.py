@@ -1,0 +1,277 @@
+"""Evaluate checkpoints on tasks: what has a row is skipped, everything else is measured and becomes rows."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import subprocess
+import time
+import traceback
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from sigma_bench import __version__, registry
+from sigma_bench.contracts import Encoder, Evaluation, Run, UserError
+from sigma_bench.results.row import Key, Row
+from sigma_bench.results.store import Store
+from sigma_bench.runs import data as places
+from sigma_bench.runs.systems import Candidate, candidate
+from sigma_bench.spec import load
+from sigma_bench.spec.task import Task
+from sigma_bench.train.progress import say
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asked for."""
+
+    checkpoints: list[str]
+    suite: str | None = None
+    tasks: list[str] = field(default_factory=list)
+    data: str = "official"
+    profile: str | None = None
+    data_root: Path | None = None
+    out: Path = Path("runs/eval")
+    results: Path = Path("results/rows")
+    seeds: int | None = None
+    limit: int | None = None
+    force: bool = False
+    family: str | None = None
+    heads: int | None = None
+    as_system: str | None = None
+    device: str = "auto"
+    precision: str = "fp32"
+    workers: int = 2
+    sets: list[str] = field(default_factory=list)
+    specs: Path | None = None
+
+
+def evaluate(request: Request) -> int:
+    """Run what is asked for; return the exit code: 0 all have rows, 1 something failed, 2 nothing could run."""
+    suite, tasks, seeds = _tasks(request)
+    root = places.base_root(request.data_root)
+    if request.data == "miniature":
+        root = root / "miniature"
+        for name in sorted({t.dataset.name for t in tasks}):
+            places.miniature(name, request.data_root)
+    runnable = []
+    for task in tasks:
+        folder = root / task.dataset.name
+        if folder.is_dir():
+            runnable.append(task)
+        else:
+            say(f"not run: {task.id}: no data at {folder}")
+    if not runnable:
+        hint = "" if request.data == "miniature" else "; for a try on generated data: --data miniature"
+        say(f"nothing could run: name the folder of the data sets with --data-root or SIGMA_BENCH_DATA{hint}")
+        return 2
+    store = Store(request.results)
+    device = torch_device(request.device)
+    failed = False
+    for name in request.checkpoints:
+        try:
+            system = candidate(name, request.family, request.heads, request.as_system, request.specs)
+        except UserError as error:
+            say(f"not run: {error}")
+            failed = True
+            continue
+        say(system.headline)
+        failed |= not _evaluate(system, runnable, seeds, root, device, suite, request, store)
+    for problem in store.problems:
+        say(f"note: {problem}")
+    return 1 if failed else 0
+
+
+def _evaluate(
+    system: Candidate,
+    tasks: list[Task],
+    seeds: int,
+    root: Path,
+    device: str,
+    suite: str,
+    request: Request,
+    store: Store,
+) -> bool:
+    """Measure one system on all tasks and seeds; False if any of it failed."""
+    encoder, good = None, True
+    for task in tasks:
+        for seed in range(seeds):
+            run = Run(device, seed, root, request.out, request.limit, request.precision, request.workers)
+            try:
+                if not request.force and store.done(_key(system, task, run)):
+                    say(f"  {task.id} seed {seed}: has a row, skipped (--force measures again)")
+                    continue
+                encoder = encoder if encoder is not None else system.encoder(device)
+                good &= _measure(system, encoder, task, run, suite, request, store)
+            except UserError as error:
+                say(f"  {task.id} seed {seed}: not run: {error}")
+                good = False
+    return good
+
+
+def torch_device(asked: str) -> str:
+    """Return the torch device of `auto`, `cpu`, `cuda` or `cuda:N`."""
+    import torch
+
+    if asked == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if asked.startswith("cuda") and not torch.cuda.is_available():
+        raise UserError("--device cuda: torch sees no CUDA device here; use --device cpu")
+    return asked
+
+
+def _tasks(request: Request) -> tuple[str, list[Task], int]:
+    if (request.suite is None) == (not request.tasks):
+        raise UserError("give either --suite NAME or --task ID (sigma-bench list suites, sigma-bench list tasks)")
+    if request.data not in ("official", "miniature"):
+        raise UserError(f"--data {request.data}: expected official or miniature")
+    seeds = 1
+    if request.suite is not None:
+        suite = load.suite(request.suite, specs=request.specs)
+        ids, seeds, name = list(suite.tasks), suite.seeds, suite.name
+    else:
+        ids, name = request.tasks, "tasks"
+    tasks = [
+        load.task(i, data=request.data, profile=request.profile, sets=request.sets, specs=request.specs) for i in ids
+    ]
+    return name, tasks, request.seeds or seeds
+
+
+def settings_sha256(task: Task) -> str:
+    """Return the hash of a resolved task: another setting is another measurement."""
+    return hashlib.sha256(load.dump(task).encode()).hexdigest()
+
+
+def _key(system: Candidate, task: Task, run: Run) -> Key:
+    from sigma_bench.evaluators import samples
+
+    lists = samples.read(task, run)
+    return Key(
+        checkpoint_sha256=system.sha256,
+        task=task.id,
+        task_version=task.version,
+        settings_sha256=settings_sha256(task),
+        seed=run.seed,
+        train_sha256=lists.train.sha256,
+        test_sha256=lists.test.sha256,
+        limit=run.limit,
+        metric=task.metric,
+    )
+
+
+def _measure(
+    system: Candidate, encoder: Encoder, task: Task, run: Run, suite: str, request: Request, store: Store
+) -> bool:
+    """Measure one task with one seed and store its rows; a failure becomes a row with its error."""
+    began = time.perf_counter()
+    common = _common(system, task, run, suite, request)
+    try:
+        found: Evaluation = registry.get("evaluators", task.evaluator)(encoder, task, run)
+    except UserError:
+        raise
+    except Exception as error:  # noqa: BLE001 - any fault of an evaluator becomes a failed row, and is shown
+        say(traceback.format_exc())
+        failed = Row(**common, metric=task.metric, status="failed", error=f"{type(error).__name__}: {error}")
+        store.append(suite, [failed])
+        say(f"  {task.id} seed {run.seed}: failed: {error}")
+        return False
+    rows = rows_of(found, common, task, round(time.perf_counter() - began, 3))
+    path = store.write_samples(rows[0].id, found.samples)
+    rows = [row.model_copy(update={"artifacts": {**row.artifacts, "samples": path}}) for row in rows]
+    store.append(suite, rows)
+    counts = found.counts
+    values = ", ".join(f"{row.metric} {row.value:.2f}" for row in rows if row.value is not None)
+    say(
+        f"  {task.id} seed {run.seed}: {values} ({counts.n_decoded} of {counts.n_expected} samples, {rows[0].data}, "
+        f"{rows[0].seconds:.1f} s{', features from the cache' if found.cached else ''})"
+    )
+    return True
+
+
+def rows_of(found: Evaluation, common: dict[str, Any], task: Task, seconds: float) -> list[Row]:
+    """Return one row a metric; `NAME_missing_wrong` becomes the second value of the row of NAME."""
+    counts = found.counts
+    lists = {
+        f"{side}_{what}": getattr(index, what)
+        for side, index in (("train", found.train_index), ("test", found.test_index))
+        if index is not None
+        for what in ("count", "sha256")
+    }
+    partial = counts.n_decoded < counts.n_expected
+    rows = []
+    for metric, value in found.metrics.items():
+        if metric.endswith("_missing_wrong"):
+            continue
+        rows.append(
+            Row(
+                **{**common, **lists},
+                metric=metric,
+                value=value,
+                value_missing_wrong=found.metrics.get(f"{metric}_missing_wrong"),
+                selection=found.selection,
+                n_expected=counts.n_expected,
+                n_present=counts.n_present,
+                n_decoded=counts.n_decoded,
+                views=found.views,
+                decoder=", ".join(f"{name}:{n}" for name, n in sorted(found.decoders.items())),
+                decoder_version=_decoder_versions(found.decoders),
+                status="partial" if partial else "ok",
+                error=_missing(found) if partial else "",
+                marks=found.marks,
+                artifacts={name: str(path) for name, path in found.artifacts.items()},
+                seconds=seconds,
+            )
+        )
+    return rows
+
+
+def _missing(found: Evaluation) -> str:
+    bad = found.samples[found.samples["error"].notna()]
+    shown = "; ".join(f"{i}: {e}" for i, e in zip(bad["id"][:5], bad["error"][:5], strict=True))
+    return f"{len(bad)} samples not decoded: {shown}{' ...' if len(bad) > 5 else ''}"
+
+
+def _common(system: Candidate, task: Task, run: Run, suite: str, request: Request) -> dict[str, Any]:
+    import torch
+
+    cuda = run.device.startswith("cuda")
+    return {
+        **system.description,
+        "checkpoint_sha256": system.sha256,
+        "suite": suite,
+        "task": task.id,
+        "task_version": task.version,
+        "evaluator": task.evaluator,
+        "profile": request.profile or "",
+        "settings_sha256": settings_sha256(task),
+        "seed": run.seed,
+        "limit": run.limit,
+        "data": request.data,
+        "precision": run.precision,
+        "package_version": __version__,
+        "git_commit": git_commit(),
+        "torch_version": str(torch.__version__),
+        "device": torch.cuda.get_device_name(run.device) if cuda else f"cpu ({platform.machine()})",
+    }
+
+
+def _decoder_versions(decoders: dict[str, int]) -> str:
+    packages = {"decord": "decord", "pyav": "av", "torchcodec": "torchcodec"}
+    return ", ".join(f"{packages[d]} {metadata.version(packages[d])}" for d in sorted(decoders) if d in packages)
+
+
+def git_commit() -> str:
+    """Return the commit of the checkout this package runs from, with `+` where files were changed; else empty."""
+    here = Path(__file__).parents[2]
+    if not (here / ".git").exists():
+        return ""
+    try:
+        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True)
+        changed = subprocess.run(
+            ["git", "status", "--porcelain", "--untracked-files=no"], cwd=here, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return head.stdout.strip() + ("+" if changed.stdout.strip() else "")

@@ -1,0 +1,136 @@
+"""What is evaluated: a file, a run folder, a zoo entry, an untrained encoder, or a module of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sigma_bench import registry
+from sigma_bench.contracts import Encoder, UserError
+from sigma_bench.spec import load
+from sigma_bench.train import state
+
+DESCRIBED = (
+    "method",
+    "variant",
+    "backbone",
+    "pretrain_data",
+    "epochs",
+    "extra_data",
+    "motion_guidance",
+    "frames",
+)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An encoder before it is built: its description for rows, the hash of its weights, how to build it."""
+
+    description: dict[str, Any]
+    sha256: str
+    headline: str
+    encoder: Callable[[str], Encoder]
+
+
+def candidate(
+    name: str, family: str | None, heads: int | None, as_system: str | None, specs: Path | None
+) -> Candidate:
+    """Return what one `--ckpt` names.
+
+    Raises:
+        UserError: It is neither file, run folder, zoo entry, `random:SIZE[:SEED]` nor `module:function`, or the file
+            does not hold a whole encoder.
+    """
+    if name.startswith("random:"):
+        return _random(name)
+    if ":" in name and not Path(name).exists():
+        return _module(name)
+    return _file(_path(name, specs), name, family, heads, as_system or _zoo_name(name, specs), specs)
+
+
+def _zoo_name(name: str, specs: Path | None) -> str | None:
+    return name if name in load.zoo(specs=specs).entries else None
+
+
+def _path(name: str, specs: Path | None) -> Path:
+    path = Path(name)
+    if path.is_dir():
+        newest = state.newest(path / "checkpoints")
+        if newest is None:
+            raise UserError(f"{path}: a folder without checkpoints/step-N.pt; name a run folder or a file")
+        return newest
+    if path.is_file():
+        return path
+    entry = load.zoo(specs=specs).entries.get(name)
+    if entry is not None:
+        raise UserError(
+            f"zoo entry {name}: its weights are not fetched by this version; get them from {entry.sources} and run with "
+            f"--ckpt FILE --as {name}"
+        )
+    raise UserError(f"--ckpt {name}: no such file, run folder or zoo entry (sigma-bench list zoo)")
+
+
+def _file(
+    path: Path, asked: str, family: str | None, heads: int | None, as_system: str | None, specs: Path | None
+) -> Candidate:
+    from sigma_bench.models.checkpoints import load_encoder
+
+    encoder, report = load_encoder(path, family=family, heads=heads)
+    description: dict[str, Any] = {"system": asked, "family": report.family, "family_guessed": report.guessed}
+    described = dict(report.system)
+    if as_system is not None:
+        entries = load.zoo(specs=specs).entries
+        if as_system not in entries:
+            raise UserError(f"--as {as_system}: no such zoo entry; known: {', '.join(sorted(entries))}")
+        described = entries[as_system].model_dump(mode="json")
+    description["system"] = described.get("system") or asked
+    description |= {name: str(described[name]) for name in DESCRIBED if described.get(name) not in (None, "")}
+    description["params_m"] = round(encoder.spec.params / 1e6, 3)
+    description.setdefault("backbone", encoder.spec.backbone)
+    description.setdefault("frames", str(encoder.spec.frames))
+    return Candidate(description, report.sha256, report.headline, lambda device: _placed(encoder, device))
+
+
+def _random(name: str) -> Candidate:
+    from sigma_bench.features import fingerprint
+    from sigma_bench.models.checkpoints.random import build
+
+    encoder = build(name)
+    description = {
+        "system": "random",
+        "method": "",
+        "variant": "",
+        "backbone": encoder.spec.backbone,
+        "family": "random",
+        "frames": str(encoder.spec.frames),
+        "params_m": round(encoder.spec.params / 1e6, 3),
+    }
+    headline = f"{name}: untrained encoder {encoder.spec.backbone}, {encoder.spec.params / 1e6:.2f} M parameters"
+    return Candidate(description, fingerprint(encoder), headline, lambda device: _placed(encoder, device))
+
+
+def _module(name: str) -> Candidate:
+    from sigma_bench.features import fingerprint
+
+    encoder = registry.load_object(name)()
+    if not isinstance(encoder, Encoder):
+        raise UserError(f"{name}: what it returns is no encoder; it needs `spec` and `tokens(clips, layer, norm, visible)`")
+    description = {
+        "system": name,
+        "backbone": encoder.spec.backbone,
+        "family": encoder.spec.family,
+        "frames": str(encoder.spec.frames),
+        "params_m": round(encoder.spec.params / 1e6, 3),
+    }
+    return Candidate(
+        description, fingerprint(encoder), f"{name}: {encoder.spec.backbone}", lambda device: _placed(encoder, device)
+    )
+
+
+def _placed(encoder: Any, device: str) -> Encoder:
+    placed: Encoder = encoder.to(device).eval().requires_grad_(False)
+    return placed
+
+

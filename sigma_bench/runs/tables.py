@@ -1,0 +1,16 @@
+"""Draw the tables from the rows: a few lines over `sigma_bench.results`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sigma_bench.results import tables as results
+from sigma_bench.spec import roots
+
+
+def tables(rows: Path, out: Path, formats: list[str], only: list[str] | None) -> list[str]:
+    """Write the tables and return lines for a person: each file, and the text of the Markdown ones."""
+    published = roots.find("published", "published.csv").parent
+    written = results.write_all(rows, out, formats, only, published_dir=published)
+    lines = [path.read_text(encoding="utf-8") for path in written if path.suffix == ".md"]
+    return lines + [f"written: {path}" for path in written]

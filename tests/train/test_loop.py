@@ -1,0 +1,132 @@
+"""The loop: accumulation, exact resume, a loss that is not finite, the log."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sigma_bench.train import loop, state
+
+
+class Regression:
+    """y = 2x, in micro-batches whose content depends on (epoch, position) alone."""
+
+    def __init__(self, module, per_epoch=6, batch=4, poison=None):
+        self.module, self.per_epoch, self.batch, self.poison = module, per_epoch, batch, poison
+        self.seen = []
+
+    def batches(self, epoch, offset):
+        for position in range(offset, self.per_epoch):
+            yield epoch, position
+
+    def step(self, batch):
+        epoch, position = batch
+        self.seen.append(batch)
+        x = torch.from_numpy(np.random.default_rng((epoch, position)).normal(size=(self.batch, 3))).float()
+        noise = torch.randn(()) * 0.01  # drawn from torch's generator: a resume must restore it
+        loss = ((self.module(x) - 2 * x.sum(1, keepdim=True)) ** 2).mean() + 0 * noise + noise * self.module.weight.sum()
+        if self.poison == len(self.seen):
+            loss = loss * math.nan
+        return {"loss": loss}
+
+    def state_dict(self):
+        return {}
+
+    def load_state_dict(self, saved):
+        assert saved == {}
+
+
+def build(steps=20, accumulation=1, poison=None, per_epoch=6, save_every=5):
+    torch.manual_seed(0)
+    module = nn.Linear(3, 1)
+    objective = Regression(module, per_epoch, poison=poison)
+    optimizer = torch.optim.AdamW([{"params": list(module.parameters()), "lr_scale": 0.5}])
+    plan = loop.Plan(
+        np.linspace(1e-2, 1e-3, steps), per_epoch // accumulation, accumulation, 4 * accumulation, save_every=save_every
+    )
+    return objective, module, optimizer, plan
+
+
+def weights(path):
+    return state.load(path)["model"]
+
+
+@pytest.mark.parametrize(("stop", "accumulation"), [(5, 1), (10, 1), (5, 2), (15, 3)])
+def test_resume_is_exact(tmp_path, stop, accumulation):
+    straight = loop.fit(*build(20, accumulation), tmp_path / "a", {})
+    objective, module, optimizer, plan = build(20, accumulation)
+    loop.fit(objective, module, optimizer, plan, tmp_path / "b", {})
+    kept = tmp_path / "b" / "checkpoints"
+    # a run that died right after step `stop`: what it had written later is gone
+    objective, module, optimizer, plan = build(20, accumulation)
+    plan = loop.Plan(**{**plan.__dict__, "keep": 99})
+    loop.fit(objective, module, optimizer, plan, tmp_path / "c", {})
+    for path in (tmp_path / "c" / "checkpoints").glob("*.pt"):
+        if path.name > f"step-{stop:07d}.pt":
+            path.unlink()
+    torch.manual_seed(123)
+    again = build(20, accumulation)
+    resumed = loop.fit(*again, tmp_path / "c", {}, resume=state.newest(tmp_path / "c" / "checkpoints"))
+    assert resumed.name == straight.name == "step-0000020.pt"
+    for name, tensor in weights(straight).items():
+        assert torch.equal(tensor, weights(resumed)[name])
+    lines = [json.loads(line) for line in (tmp_path / "c" / "log.jsonl").read_text().splitlines()]
+    assert [r["step"] for r in lines] == [10, 20]
+    assert len(list(kept.glob("*.pt"))) == 2
+
+
+def test_accumulation_equals_one_large_batch():
+    """Two micro-batches of four are one batch of eight: the same gradient to rounding."""
+
+    class Fixed(Regression):
+        def step(self, batch):
+            x = torch.from_numpy(np.random.default_rng(batch).normal(size=(self.batch, 3))).float()
+            return {"loss": ((self.module(x) - 2 * x.sum(1, keepdim=True)) ** 2).mean()}
+
+    class Joined(Fixed):
+        def batches(self, epoch, offset):
+            for position in range(offset, self.per_epoch // 2):
+                yield epoch, position
+
+        def step(self, batch):
+            epoch, position = batch
+            parts = [Fixed.step(self, (epoch, 2 * position + i))["loss"] for i in (0, 1)]
+            return {"loss": sum(parts) / 2}
+
+    def last(kind, accumulation, folder):
+        torch.manual_seed(0)
+        module = nn.Linear(3, 1)
+        optimizer = torch.optim.AdamW(module.parameters())
+        plan = loop.Plan(np.full(9, 1e-2), 3, accumulation, 8)
+        return weights(loop.fit(kind(module), module, optimizer, plan, folder, {}))
+
+    import tempfile
+    from pathlib import Path
+
+    with tempfile.TemporaryDirectory() as folder:
+        one, two = last(Joined, 1, Path(folder) / "1"), last(Fixed, 2, Path(folder) / "2")
+    for name in one:
+        torch.testing.assert_close(one[name], two[name], rtol=1e-6, atol=1e-7)
+
+
+def test_lr_scale_is_applied(tmp_path):
+    objective, module, optimizer, plan = build(3)
+    loop.fit(objective, module, optimizer, plan, tmp_path, {})
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.5 * plan.lrs[-1])
+
+
+def test_nan_stops_before_the_weights_are_spoiled(tmp_path):
+    objective, module, optimizer, plan = build(20, poison=8)
+    with pytest.raises(loop.TrainingStopped, match=r"step 8: the loss is nan.*step-0000005\.pt"):
+        loop.fit(objective, module, optimizer, plan, tmp_path, {})
+    assert all(torch.isfinite(p).all() for p in module.parameters())
+    assert state.newest(tmp_path / "checkpoints").name == "step-0000005.pt"
+
+
+def test_epochs_follow_each_other(tmp_path):
+    objective, module, optimizer, plan = build(8)
+    loop.fit(objective, module, optimizer, plan, tmp_path, {})
+    assert objective.seen == [(0, i) for i in range(6)] + [(1, 0), (1, 1)]
