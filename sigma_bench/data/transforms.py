@@ -29,7 +29,7 @@ def to_clip(frames: torch.Tensor, size: int, flip: bool = False) -> torch.Tensor
     return (clip.flip(-1) if flip else clip).contiguous()
 
 
-def test_crops(frames: torch.Tensor, size: int, crops: int = 3) -> list[torch.Tensor]:
+def test_crops(frames: torch.Tensor, size: int, crops: int) -> list[torch.Tensor]:
     """Return square crops spread along the long side, after the short side has been resized to `size`.
 
     Resizing first and cropping then is the order of the reference protocol; the long side becomes
