@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -43,9 +45,9 @@ class MaskedVideoModel(nn.Module):
         self.decoder = Decoder(decoder_dim, decoder_depth, decoder_heads, out_dim)
         self.head = head
         self.prototypes = nn.Parameter(torch.randn(prototypes, out_dim)) if prototypes else None
-        count = encoder.grid[0] * encoder.grid[1] * encoder.grid[2]
         self.decoder_positions: torch.Tensor
-        self.register_buffer("decoder_positions", sincos_1d(count, decoder_dim), persistent=False)
+        table = sincos_1d(math.prod(encoder.grid), decoder_dim)
+        self.register_buffer("decoder_positions", table, persistent=False)
 
     def forward(self, clips: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Return the predictions for the masked tokens in ascending order, (B, N_masked, out_dim).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -182,7 +183,7 @@ class VideoViT(nn.Module):
         self.blocks = nn.ModuleList(Block(dim, heads, mlp_hidden) for _ in range(depth))
         self.norm = nn.LayerNorm(dim, eps=EPS) if norm else nn.Identity()
         self.positions: torch.Tensor
-        self.register_buffer("positions", sincos_1d(self.grid[0] * self.grid[1] * self.grid[2], dim), persistent=False)
+        self.register_buffer("positions", sincos_1d(math.prod(self.grid), dim), persistent=False)
         xavier_init(self)
         self.spec = EncoderSpec(
             family=family,
@@ -220,7 +221,7 @@ class VideoViT(nn.Module):
         if norm and last == depth - 1:
             x = self.norm(x)
         if visible is None:
-            return Tokens(x.unflatten(1, self.grid), None)
+            return Tokens(x.view(len(x), *self.grid, -1), None)
         return Tokens(x[:, None, None], None)
 
     def forward_visible(self, clips: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

@@ -9,7 +9,7 @@ import torch
 
 def used_prototypes(q_MK: torch.Tensor) -> float:
     """Return the share of the prototypes that are the most likely one of some token, in (0, 1]."""
-    return float(q_MK.argmax(-1).unique().numel()) / q_MK.shape[-1]
+    return int(torch.bincount(q_MK.argmax(-1).flatten()).count_nonzero()) / q_MK.shape[-1]
 
 
 def assignment_entropy(q_MK: torch.Tensor) -> float:

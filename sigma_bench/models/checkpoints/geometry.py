@@ -1,0 +1,136 @@
+"""The sizes of an encoder, from the shapes of its tensors and from what a file says beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sigma_bench.contracts import UserError
+
+HEADS_BY_DIM = {384: 6, 768: 12, 1024: 16, 1280: 16, 1408: 16}
+DEFAULT_FRAMES, DEFAULT_IMAGE = 16, 224
+MAX_TOKENS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user says about the encoder; None leaves it to the file."""
+
+    heads: int | None = None
+    frames: int | None = None
+    image_size: int | None = None
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """All sizes of a `VideoViT`."""
+
+    image_size: int
+    patch: int
+    frames: int
+    tubelet: int
+    dim: int
+    depth: int
+    heads: int
+    mlp_hidden: int
+
+
+def infer(
+    encoder: Mapping[str, torch.Tensor],
+    stated: Mapping[str, int] | None,
+    args: Mapping[str, Any],
+    asked: Asked,
+    path: Path,
+) -> tuple[Geometry, list[str]]:
+    """Return the sizes and notes on those that were assumed.
+
+    Shapes give patch, tubelet, width, depth and the MLP's width. Heads, frames and image size are no part of any
+    shape: they are the user's, else the file's own (`stated`, or the arguments of the training in `args`), else the
+    usual ones.
+
+    Raises:
+        UserError: A tensor the sizes are read from is missing or misshapen, the file contradicts itself or the user, or
+            the number of heads is unknown.
+    """
+    weight = _tensor(encoder, "patch_embed.proj.weight", path)
+    if weight.ndim != 5 or weight.shape[1] != 3 or weight.shape[3] != weight.shape[4] or 0 in weight.shape:
+        raise UserError(
+            f"{path}: patch_embed.proj.weight has shape {tuple(weight.shape)}; expected (dim, 3, tubelet, patch, patch)"
+        )
+    dim, _, tubelet, patch, _ = weight.shape
+    depth = len({name.split(".")[1] for name in encoder if name.startswith("blocks.")})
+    hidden = _tensor(encoder, "blocks.0.mlp.fc1.weight", path).shape[0]
+    found = {"patch": patch, "tubelet": tubelet, "dim": dim, "depth": depth}
+    for key, value in found.items():
+        if stated is not None and stated[key] != value:
+            raise UserError(f"{path}: key 'encoder' says {key} = {stated[key]}, its tensors say {value}")
+    notes: list[str] = []
+    frames, image = _extent(stated, args, tubelet, patch, notes)
+    if asked.frames is not None or asked.image_size is not None:
+        wanted = (asked.frames or frames, asked.image_size or image)
+        if wanted != (frames, image):
+            notes.append(f"position table computed for {wanted[0]} frames of {wanted[1]} px, as asked")
+        frames, image = wanted
+    if (frames // tubelet) * (image // patch) ** 2 > MAX_TOKENS:
+        raise UserError(
+            f"{path}: {frames} frames of {image} px make more than {MAX_TOKENS} tokens; the sizes are wrong"
+        )
+    heads = _heads(stated, args, asked, dim, path, notes)
+    return Geometry(image, patch, frames, tubelet, dim, depth, heads, hidden), notes
+
+
+def _tensor(encoder: Mapping[str, torch.Tensor], name: str, path: Path) -> torch.Tensor:
+    if name not in encoder:
+        raise UserError(f"{path}: the encoder's tensor {name} is missing; the file is not a whole encoder")
+    return encoder[name]
+
+
+def _extent(
+    stated: Mapping[str, int] | None, args: Mapping[str, Any], tubelet: int, patch: int, notes: list[str]
+) -> tuple[int, int]:
+    if stated is not None:
+        return stated["frames"], stated["image_size"]
+    window = args.get("window_size")
+    if isinstance(window, (tuple, list)) and len(window) == 3 and all(_whole(n) for n in window):
+        return window[0] * tubelet, window[1] * patch
+    frames, image = args.get("num_frames"), args.get("input_size")
+    if _whole(frames) and _whole(image):
+        return int(frames or 0), int(image or 0)
+    notes.append(f"frames and image size are not in the file: {DEFAULT_FRAMES} and {DEFAULT_IMAGE} px assumed")
+    return DEFAULT_FRAMES, DEFAULT_IMAGE
+
+
+def _heads(
+    stated: Mapping[str, int] | None,
+    args: Mapping[str, Any],
+    asked: Asked,
+    dim: int,
+    path: Path,
+    notes: list[str],
+) -> int:
+    told = stated["heads"] if stated is not None else None
+    if told is None:
+        told = next((args[k] for k in ("encoder_num_heads", "num_heads", "heads") if _whole(args.get(k))), None)
+    if asked.heads is not None and told not in (None, asked.heads):
+        raise UserError(f"{path}: {asked.heads} heads asked for, the file says {told}")
+    heads = asked.heads or told
+    if heads is None and dim in HEADS_BY_DIM:
+        heads = HEADS_BY_DIM[dim]
+        notes.append(f"heads are not in the file: {heads} assumed, as is usual at width {dim}")
+    if heads is None:
+        known = ", ".join(map(str, HEADS_BY_DIM))
+        raise UserError(
+            f"{path}: the number of attention heads cannot be told at width {dim} (known widths: {known}); "
+            "give it (heads)"
+        )
+    if heads < 1 or dim % heads:
+        raise UserError(f"{path}: {heads} heads do not divide the width {dim}; give the right number (heads)")
+    return heads
+
+
+def _whole(value: Any) -> bool:
+    return type(value) is int and value > 0
