@@ -1,0 +1,145 @@
+import pickle
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sigma_bench.contracts import UserError
+from sigma_bench.data import load
+from sigma_bench.data.load import ClipRequest, load_clips
+from sigma_bench.data.miniatures.video import encode
+
+
+class Film:
+    """A backend whose frame f is filled with f, but for its columns, which count along."""
+
+    name = "film"
+    height, width = 30, 40
+
+    def __init__(self, count):
+        self.count, self.asked, self.closed, self.opened = count, [], 0, 0
+
+    def version(self):
+        return "1"
+
+    def open(self, path):
+        self.opened += 1
+        return self
+
+    def frames(self, indices):
+        self.asked.append(list(indices))
+        frames = np.zeros((len(indices), self.height, self.width, 3), np.uint8)
+        frames[..., 0] = np.asarray(indices)[:, None, None]
+        frames[..., 1] = np.arange(self.height)[:, None]
+        frames[..., 2] = np.arange(self.width)
+        return frames
+
+    def close(self):
+        self.closed += 1
+
+
+@pytest.fixture
+def film(monkeypatch):
+    film = Film(100)
+    monkeypatch.setattr(load, "pick", lambda name: film)
+    return film
+
+
+REQUEST = ClipRequest("a.mp4", "dense_test", frames=8, stride=4, clips=5, seed=(1, 2, 3))
+
+
+def test_clips_of_a_file_are_decoded_in_one_opening(film):
+    arrays, info = load_clips(REQUEST)
+    assert film.opened == film.closed == len(film.asked) == 1
+    assert film.asked[0] == sorted({f for clip in info["indices"] for f in clip})
+    assert len(arrays) == 5
+    for array, indices in zip(arrays, info["indices"], strict=True):
+        assert array.shape == (8, 30, 40, 3)
+        assert array.dtype == np.uint8
+        assert array.flags.c_contiguous
+        assert array[:, 0, 0, 0].tolist() == indices
+    assert info["indices"][0][0] == 0
+    assert info["indices"][-1] == list(range(68, 100, 4))
+    assert (info["count"], info["used"], info["backend"], info["short"]) == (100, 100, "film", False)
+    assert info["boxes"] == [(0, 0, 30, 40)] * 5
+    assert not any(info["flips"])
+
+
+@pytest.mark.parametrize("box", load.BOXES)
+def test_crops_are_cut_at_the_recorded_boxes(film, box):
+    arrays, info = load_clips(replace(REQUEST, box=box, size=20, sampling="pretraining"))
+    for array, (y, x, h, w) in zip(arrays, info["boxes"], strict=True):
+        assert array.shape == (8, h, w, 3)
+        assert array[0, :, 0, 1].tolist() == list(range(y, y + h))
+        assert array[0, 0, :, 2].tolist() == list(range(x, x + w))
+    assert len(set(info["boxes"])) == (1 if box in ("full", "center") else 5)
+    assert info["boxes"][0] == {"full": (0, 0, 30, 40), "center": (0, 5, 30, 30)}.get(box, info["boxes"][0])
+
+
+@pytest.mark.parametrize("sampling", ["pretraining", "dense_train", "segments_train"])
+def test_draws_depend_on_the_seed_alone(film, sampling):
+    request = replace(REQUEST, sampling=sampling, box="random_resized", flip=True, clips=16)
+    one, two = load_clips(request), load_clips(pickle.loads(pickle.dumps(request)))
+    assert one[1] == two[1]
+    assert all(np.array_equal(a, b) for a, b in zip(one[0], two[0], strict=True))
+    assert load_clips(replace(request, seed=(1, 2, 4)))[1]["indices"] != one[1]["indices"]
+    assert len({tuple(i) for i in one[1]["indices"]}) > 8
+    assert set(one[1]["flips"]) == {True, False}
+    fewer = load_clips(replace(request, clips=3))[1]
+    assert fewer["indices"] == one[1]["indices"][:3]  # a clip's draws do not depend on how many there are
+
+
+def test_segments_of_the_test(film):
+    info = load_clips(replace(REQUEST, sampling="segments_test", clips=2))[1]
+    assert info["indices"][0] == [0, 12, 25, 37, 50, 62, 75, 87]
+
+
+def test_a_sample_is_a_part_of_its_file(film):
+    arrays, info = load_clips(replace(REQUEST, start=40, end=80, clips=2, stride=2))
+    assert min(map(min, info["indices"])) == 40
+    assert max(map(max, info["indices"])) == 78
+    assert (info["used"], info["cut"]) == (40, False)
+    assert arrays[0][0, 0, 0, 0] == 40
+    assert load_clips(replace(REQUEST, start=90, end=120))[1]["cut"]
+    assert load_clips(replace(REQUEST, start=90, end=120))[1]["used"] == 10
+    for start, end in ((100, 120), (50, 50), (-1, 5)):
+        with pytest.raises(UserError, match=r"a\.mp4: the sample's frames"):
+            load_clips(replace(REQUEST, start=start, end=end))
+
+
+def test_a_short_video_says_so(film):
+    film.count = 5
+    arrays, info = load_clips(replace(REQUEST, sampling="pretraining", clips=1))
+    assert info["short"]
+    assert len(arrays[0]) == 8
+
+
+def test_the_reader_is_closed_whatever_happens(film, monkeypatch):
+    monkeypatch.setattr(film, "frames", lambda indices: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        load_clips(REQUEST)
+    assert film.closed == 1
+
+
+@pytest.mark.parametrize("key", ["sampling", "box"])
+def test_unknown_rules_are_refused_before_the_file_is_opened(film, key):
+    with pytest.raises(UserError, match=f"{key} 'round' is unknown; expected one of"):
+        load_clips(replace(REQUEST, **{key: "round"}))
+    assert film.opened == 0
+
+
+def test_reads_a_real_file(tmp_path):
+    shade = np.linspace(20, 230, 12).astype(np.uint8)
+    encode(tmp_path / "a.avi", np.broadcast_to(shade[:, None, None, None], (12, 32, 32, 3)))
+    request = ClipRequest(str(tmp_path / "a.avi"), "pretraining", frames=4, stride=2, clips=2, box="center", size=16)
+    arrays, info = load_clips(request)
+    assert info["count"] == 12
+    for array, indices in zip(arrays, info["indices"], strict=True):
+        assert np.abs(array.mean((1, 2, 3)) - shade[indices]).max() < 3
+
+
+def test_the_job_does_not_need_torch():
+    code = "import sys; import sigma_bench.data.load; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
