@@ -28,7 +28,6 @@ MAX_BYTES = 256 * 1024
 MAX_DEPTH = 24
 RECIPE_BLOCKS: tuple[Block, ...] = ("data", "size", "profiles")
 TASK_BLOCKS: tuple[Block, ...] = ("data", "profiles")
-TASK_DATA: dict[Block, tuple[str, ...]] = {"data": ("official", "custom")}
 
 
 def recipe(
@@ -133,7 +132,8 @@ def validate_all(specs: Path | None = None) -> list[str]:
         try:
             return run()
         except UserError as error:
-            problems.update(dict.fromkeys(str(error).splitlines()))
+            lines = str(error).splitlines()
+            problems.update(dict.fromkeys(line.strip() for line in (lines[1:] or lines)))
 
     for name in roots.names("pretrain", specs=specs):
         source = attempt(lambda name=name: _source("pretrain", "name", name, specs))
@@ -141,8 +141,7 @@ def validate_all(specs: Path | None = None) -> list[str]:
             attempt(lambda s=source, c=choice: _build(Recipe, resolve(s, c, bare={}, parse=parse)))
     for name in roots.names("tasks", specs=specs):
         source = attempt(lambda name=name: _source("tasks", "id", name, specs))
-        only = source.values.get("data_only") if source else None
-        for choice in combinations(source, TASK_BLOCKS, {} if only else TASK_DATA) if source else ():
+        for choice in combinations(source, TASK_BLOCKS, _task_data(source)) if source else ():
             attempt(lambda s=source, c=choice: _task(s, c, ()))
     for name in roots.names("eval", specs=specs):
         attempt(lambda name=name: zoo(specs=specs) if name == "zoo" else suite(name, specs=specs))
@@ -208,7 +207,7 @@ class _RefusedError(Exception):
 
 
 class _Loader(yaml.SafeLoader):
-    """Composes nodes, without anchors (bombs are made of them) and not deeper than `MAX_DEPTH`."""
+    """Composes nodes, without anchors (bombs are made of them), tags and what is deeper than `MAX_DEPTH`."""
 
     depth = 0
 
@@ -219,6 +218,8 @@ class _Loader(yaml.SafeLoader):
             raise _RefusedError(
                 line, f"anchors and aliases (&{event.anchor}, *{event.anchor}) are not read; write it out"
             )
+        if getattr(event, "tag", None):
+            raise _RefusedError(line, f"the tag {str(event.tag)[:60]!r} is not read; plain values only")
         if self.depth >= MAX_DEPTH:
             raise _RefusedError(line, f"nested deeper than {MAX_DEPTH} levels")
         self.depth += 1
@@ -228,14 +229,15 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes text that looks like a number, so that it is read back as text."""
+    """Quotes text that looks like a number or has line breaks, so that it is read back as it was."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
         return True
 
 
 def _represent_text(dumper: _Dumper, value: str) -> yaml.Node:
-    style = "'" if NUMBER_AS_TEXT.fullmatch(value) or ":" in value else None
+    special = NUMBER_AS_TEXT.fullmatch(value) or ":" in value or not value.isprintable()
+    style = '"' if special else None
     return dumper.represent_scalar(f"{TAG}str", value, style=style)
 
 
@@ -298,10 +300,15 @@ def _within(path: Path, folder: Path) -> bool:
 
 
 def _task(source: Document, choice: dict[Block, str | None], sets: Sequence[str]) -> Task:
-    only, made = source.values.get("data_only"), source.values.get("resolved")
-    if only is not None and made is None and choice["data"] not in (None, only):
-        raise UserError(f"task {source.values['id']} exists only with --data {only}, found --data {choice['data']}")
-    return _build(Task, resolve(source, choice, bare=TASK_DATA, sets=sets, parse=parse))
+    only, data = source.values.get("data_only"), choice["data"]
+    if isinstance(only, str) and "resolved" not in source.values and data not in (None, only):
+        raise UserError(f"task {source.values['id']} exists only with --data {only}, found --data {data}")
+    return _build(Task, resolve(source, choice, bare=_task_data(source), sets=sets, parse=parse))
+
+
+def _task_data(source: Document) -> dict[Block, tuple[str, ...]]:
+    only = source.values.get("data_only")
+    return {"data": (only,) if isinstance(only, str) else ("official", "custom")}
 
 
 def _build(model: type[M], document: Document) -> M:

@@ -32,16 +32,14 @@ class Reader:
             return self._problem(
                 node, path, f"a value of the kind {node.tag.removeprefix(TAG)!r} is not read; quote text"
             )
-        if node.id == "mapping" and node.tag == f"{TAG}map":
+        if node.id == "mapping":
             return self._mapping(node, path)
-        if node.id == "sequence" and node.tag == f"{TAG}seq":
+        if node.id == "sequence":
             values = []
             for row, item in enumerate(node.value):
                 self._remember(item, (*path, row))
                 values.append(self.build(item, (*path, row)))
             return values
-        if node.id != "scalar":
-            return self._problem(node, path, f"tag {node.tag!r} does not fit the value")
         return self._scalar(node, path)
 
     def _mapping(self, node: Any, path: KeyPath) -> dict[str, Any]:

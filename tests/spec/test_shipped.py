@@ -1,0 +1,147 @@
+"""The spec files of this repository: valid in every combination, and true to the published tables."""
+
+import csv
+import itertools
+from pathlib import Path
+
+import pytest
+
+from sigma_bench.contracts import UserError
+from sigma_bench.spec import load, roots
+from sigma_bench.spec.recipe import MlpTarget
+
+METHOD = {"sigma": "SIGMA-MLP", "pixels": "VideoMAE", "feature_l2": "SIGMA-MLP"}
+BACKBONE = {"small": "ViT-S", "base": "ViT-B"}
+DATA = {"k400": "K400", "ssv2": "SSv2"}
+KEY = ("method", "variant", "backbone", "pretrain_data", "epochs", "motion_guidance")
+
+
+@pytest.fixture(scope="module")
+def published() -> list[dict[str, str]]:
+    with roots.find("published", "published.csv").open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_everything_validates_in_every_combination() -> None:
+    assert load.validate_all() == []
+
+
+def test_validation_finds_a_fault_in_any_file(tmp_path: Path) -> None:
+    for kind in ("pretrain", "eval", "tasks"):
+        (tmp_path / kind).mkdir()
+    recipe = roots.find("pretrain", "sigma_mlp").read_text()
+    task = roots.find("tasks", "linear/ucf101").read_text()
+    (tmp_path / "pretrain/one.yaml").write_text(recipe.replace("decoder_depth: 12", "decoder_deep: 12", 1))
+    (tmp_path / "pretrain/two.yaml").write_text(recipe.replace("assignments: soft", "assignments: sotf"))
+    (tmp_path / "tasks/three.yaml").write_text(task.replace("test_crops: 1", "test_crops: 2"))
+    (tmp_path / "eval/four.yaml").write_text("title: x\nseeds: 1\ntasks: [linear/ucf102]\n")
+    (tmp_path / "eval/five.yaml").write_text("")
+    problems = "\n".join(load.validate_all(specs=tmp_path))
+    assert "size.large.model.decoder_deep: no such key; did you mean 'decoder_depth'?" in problems
+    assert "profiles.paper.clustering.assignments: found 'sotf' (text), expected one of hard, soft" in problems
+    assert "data.miniature.views.test_crops: found 2" in problems
+    assert "four.yaml:3: tasks[0]: no task 'linear/ucf102'; did you mean 'linear/ucf101'?" in problems
+    assert "five.yaml: empty" in problems
+    assert problems.count("decoder_deep") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), list(itertools.product(["sigma_mlp", "videomae", "sigma_l2"], ["small", "base"]))
+)
+@pytest.mark.parametrize("data", ["k400", "ssv2"])
+def test_published_rows_of_recipes_are_rows_of_that_system(published, name: str, data: str, size: str) -> None:
+    made = load.recipe(name, data=data, size=size)
+    for claim in made.published:
+        rows = [r for r in published if (r["table"], r["row_order"]) == (claim.table, str(claim.row))]
+        assert rows, claim
+        for row in rows:
+            assert row["method"] == METHOD[made.objective]
+            assert (row["backbone"], row["pretrain_data"]) == (BACKBONE[size], DATA[data])
+            assert row["epochs"] in ("", str((made.train.epochs or 0) - 1))
+            assert row["motion_guidance"] != "yes"
+
+
+def test_base_recipes_claim_rows_and_other_data_none() -> None:
+    assert {(c.table, c.row) for c in load.recipe("sigma_mlp").published} >= {("T1", 5), ("T2", 9)}
+    for name in ("sigma_mlp", "videomae", "sigma_l2"):
+        for data, size in itertools.product(["miniature", "folder"], ["nano", "base"]):
+            assert load.recipe(name, data=data, size=size).published == ()
+
+
+def test_zoo_entries_join_published_rows(published) -> None:
+    rows = {tuple(row[key] for key in KEY) for row in published}
+    for name, entry in load.zoo().entries.items():
+        assert tuple(getattr(entry, key) for key in KEY) in rows, name
+        assert entry.verified == "none"
+
+
+def test_metrics_and_ids_of_tasks_are_those_of_the_published_table(published) -> None:
+    cells = {(row["task"], row["metric"]) for row in published}
+    for name, _ in load.listing("tasks"):
+        if not name.startswith("controls/"):
+            task = load.task(name)
+            assert (task.id, task.metric) in cells
+
+
+def test_sigma_numbers_of_the_released_code_and_of_the_paper() -> None:
+    made = load.recipe("sigma_mlp")
+    assert made.clustering is not None
+    assert isinstance(made.target, MlpTarget)
+    assert (made.clustering.prototypes, made.clustering.epsilon, made.clustering.assignments) == (4000, 0.05, "hard")
+    assert (made.target.widths, made.target.dim, made.train.epochs) == ((1024, 1024, 512), 256, 801)
+    assert (made.train.global_batch, made.clips.stride) == (640, 4)
+    assert made.train.lr == pytest.approx(3.75e-4)
+    paper = load.recipe("sigma_mlp", profile="paper")
+    assert paper.clustering is not None
+    assert isinstance(paper.target, MlpTarget)
+    assert (paper.clustering.assignments, paper.target.widths, paper.train.epochs) == ("soft", (1024, 1024), 800)
+    ssv2 = [load.recipe("sigma_mlp", data="ssv2", size=size) for size in ("base", "small")]
+    assert [r.train.global_batch for r in ssv2] == [512, 128]
+    assert [r.clustering.epsilon for r in ssv2 if r.clustering] == [0.03, 0.05]
+    assert [r.train.epochs for r in ssv2] == [801, 2401]
+    assert {r.clips.stride for r in ssv2} == {2}
+    assert load.recipe("sigma_mlp", data="ssv2", size="small", profile="paper").train.epochs == 2400
+
+
+def test_the_baseline_and_its_matched_profile() -> None:
+    assert load.recipe("videomae").train.lr == pytest.approx(1.2e-3)
+    for data, size in itertools.product(["k400", "ssv2"], ["base", "small"]):
+        sigma = load.recipe("sigma_mlp", data=data, size=size)
+        matched = load.recipe("videomae", data=data, size=size, profile="matched")
+        assert matched.train == sigma.train
+        assert matched.published == ()
+
+
+def test_the_miniature_treats_all_objectives_alike() -> None:
+    made = [load.recipe(n, data="miniature", size="nano") for n in ("sigma_mlp", "videomae", "sigma_l2")]
+    assert len({r.train for r in made}) == len({r.model for r in made}) == len({r.mask for r in made}) == 1
+    assert made[0].train.lr == pytest.approx(2e-3)
+    assert (made[0].train.steps, made[0].train.warmup_steps, made[0].model.grid) == (500, 50, (4, 4, 4))
+    for profile in ("paper", "released"):
+        assert load.recipe("sigma_mlp", data="miniature", size="nano", profile=profile).train.steps == 500
+
+
+def test_controls_exist_only_for_the_miniature() -> None:
+    made = load.task("controls/category_8", data="miniature")
+    assert (made.dataset.relabel, made.dataset.per_class, made.dataset.draws) == ("category", 8, 5)
+    for data in ("official", "custom"):
+        with pytest.raises(UserError, match="exists only with --data miniature"):
+            load.task("controls/motion", data=data)
+    with pytest.raises(UserError, match=r"already resolved|no such overlay"):
+        load.task("linear/ucf101", data="minature")
+    assert load.task("linear/ucf101", data="custom").views == load.task("linear/ucf101").views
+
+
+def test_directions_are_not_mirrored_on_the_miniature() -> None:
+    for name in load.suite("quick").tasks:
+        assert not load.task(name, data="miniature").views.flip
+
+
+@pytest.mark.parametrize("kind", ["pretrain", "eval", "tasks"])
+def test_every_file_says_what_it_is_what_it_drives_and_what_to_expect(kind: roots.Kind) -> None:
+    for path in roots.names(kind).values():
+        head = path.read_text().partition("\ntitle:")[0]
+        assert all(line.startswith("#") for line in head.splitlines()), path
+        assert "# Code: sigma_bench/" in head, path
+        assert "# Expected" in head, path
+        assert "# Cost" in head, path
