@@ -68,7 +68,7 @@ def load_clips(request: ClipRequest) -> tuple[list[np.ndarray], dict[str, Any]]:
         One uint8 (T, h, w, 3) array a clip, and the record: `count` (frames of the file, measured), `used` (frames
         of the sample), `height`, `width`, `indices`, `boxes`, `flips` (each one a clip), `flip` (of the first
         clip), `short` (a frame stands more than once in a clip), `cut` (the sample's end lies beyond the file's),
-        `backend`, `version`.
+        `backend` (that read the file), `version`.
 
     Raises:
         DecodeError: The file cannot be decoded.
@@ -96,7 +96,7 @@ def load_clips(request: ClipRequest) -> tuple[list[np.ndarray], dict[str, Any]]:
             "flip": flips[0],
             "short": any(len(np.unique(indices)) < len(indices) for indices in chosen),
             "cut": request.end is not None and request.end > reader.count,
-            "backend": backend.name,
+            "backend": reader.backend,
             "version": backend.version(),
         }
     finally:

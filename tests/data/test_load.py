@@ -15,7 +15,7 @@ from sigma_bench.data.miniatures.video import encode
 class Film:
     """A backend whose frame f is filled with f, but for its columns, which count along."""
 
-    name = "film"
+    name = backend = "film"
     height, width = 30, 40
 
     def __init__(self, count):
