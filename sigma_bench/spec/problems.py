@@ -86,6 +86,8 @@ def _line(
     item: Any, model: type[BaseModel], values: Mapping[str, Any], origins: Mapping[KeyPath, Origin], file: str
 ) -> str:
     path = _plain(item["loc"], values)
+    if item["type"].startswith("union_tag"):
+        path = (*path, "kind")
     origin = _origin(path, origins, file)
     start = f"{origin.where}: {origin.key}: " if origin.key else f"{origin.where}: "
     kind, message = item["type"], item["msg"]
@@ -104,7 +106,7 @@ def _line(
         hint = f"; did you mean '{near[0]}'?" if near else ""
         return f"{start}found {shown(given)}, expected one of {', '.join(allowed)}{hint}"
     if kind == "union_tag_not_found":
-        return f"{start}has no 'kind'; add it"
+        return f"{start}missing; add it"
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         return f"{start}{found}expected a block of keys"
     quote = isinstance(item["input"], bool | int | float) and kind == "string_type"

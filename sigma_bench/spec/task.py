@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from sigma_bench import registry
 from sigma_bench.spec.base import Count, Floats, Resolved, Spec, Text, Texts
@@ -27,11 +27,16 @@ class Dataset(Spec):
     draws: Count | None = None
     """Seeded draws of `per_class` clips whose metrics are averaged."""
 
-    @model_validator(mode="after")
-    def _known(self) -> Dataset:
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
         known = registry.names("datasets")
-        if self.name not in known:
-            raise ValueError(f"unknown data set '{self.name}'{nearest(self.name, known)}")
+        if name not in known:
+            raise ValueError(f"unknown data set '{name}'{nearest(name, known)}")
+        return name
+
+    @model_validator(mode="after")
+    def _draws_of_a_part(self) -> Dataset:
         if (self.per_class is None) != (self.draws is None):
             raise ValueError("per_class and draws go together: give both or neither")
         return self
@@ -67,11 +72,12 @@ class Probe(Spec):
     norm: bool
     """Apply the encoder's own final norm, where it has one."""
 
-    @model_validator(mode="after")
-    def _rates_move(self) -> Probe:
-        if 0.0 in self.rates:
-            raise ValueError("a rate of 0 trains nothing; remove it from rates")
-        return self
+    @field_validator("rates")
+    @classmethod
+    def _rates_move(cls, rates: tuple[float, ...]) -> tuple[float, ...]:
+        if 0.0 in rates:
+            raise ValueError("a rate of 0 trains nothing; remove it")
+        return rates
 
 
 class Task(Spec):
@@ -92,11 +98,16 @@ class Task(Spec):
     notes: Texts = ()
     resolved: Resolved
 
+    @field_validator("evaluator")
+    @classmethod
+    def _known(cls, evaluator: str) -> str:
+        known = registry.names("evaluators")
+        if evaluator not in known:
+            raise ValueError(f"unknown evaluator '{evaluator}'{nearest(evaluator, known)}")
+        return evaluator
+
     @model_validator(mode="after")
     def _parts_fit(self) -> Task:
-        known = registry.names("evaluators")
-        if self.evaluator not in known:
-            raise ValueError(f"unknown evaluator '{self.evaluator}'{nearest(self.evaluator, known)}")
         if self.evaluator == "linear" and self.probe is None:
             raise ValueError("evaluator linear needs a probe block")
         return self
