@@ -79,7 +79,9 @@ def encode(row: Row) -> bytes:
     Raises:
         UserError: A cell is so long that no reader of CSV would take it back.
     """
-    content = row.model_dump(mode="json")
+    content = Row.model_validate(row.model_dump(warnings=False)).model_dump(
+        mode="json"
+    )  # also what `model_copy` changed
     cells = [_cell(name, content[name]) for name in COLUMNS]
     for name, cell in zip(COLUMNS, cells, strict=True):
         if len(cell) > LONGEST_CELL:

@@ -6,11 +6,12 @@ import hashlib
 import json
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, NamedTuple
+from pathlib import PurePath
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 1
 LONGEST_TEXT = 20_000
 
 Data = Literal["official", "miniature", "custom"]
@@ -40,10 +41,16 @@ def _plain(content: Any) -> Any:
         raise ValueError(f"not plain JSON: {error}") from error
 
 
+def _posix(files: Any) -> Any:
+    if not isinstance(files, dict):
+        return files
+    return {name: path.as_posix() if isinstance(path, PurePath) else path for name, path in files.items()}
+
+
 Text = Annotated[str, BeforeValidator(_storable), StringConstraints(max_length=LONGEST_TEXT)]
 Name = Annotated[str, BeforeValidator(_storable), StringConstraints(min_length=1, max_length=LONGEST_TEXT)]
 Message = Annotated[str, BeforeValidator(_shortened)]
-Sha256 = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Natural = Annotated[int, Field(ge=0)]
 
 
@@ -104,7 +111,7 @@ class Row(BaseModel):
     """Frames of an input clip, as text because of `8+32`."""
     params_m: Annotated[float, Field(ge=0)] | None = None
     """Millions of parameters of the encoder."""
-    checkpoint_sha256: Sha256 = ""
+    checkpoint_sha256: Sha256
     """Hash of the weights: of the file, or of the tensors where there is no file."""
     family: Text = ""
     """Family of checkpoints whose adapter read the file."""
@@ -127,11 +134,11 @@ class Row(BaseModel):
     """Hash of the resolved task."""
     train_count: Natural = 0
     """Samples of the training list."""
-    train_sha256: Sha256 = ""
+    train_sha256: Sha256 | Literal[""] = ""
     """Hash of the training list (ids, labels, frame ranges)."""
     test_count: Natural = 0
     """Samples of the test list."""
-    test_sha256: Sha256 = ""
+    test_sha256: Sha256 | Literal[""] = ""
     """Hash of the test list."""
     views: Text = ""
     """Views of a test sample, clips x crops, and how they are put together."""
@@ -182,8 +189,8 @@ class Row(BaseModel):
     """Why it failed or is partial (at most 20,000 characters)."""
     marks: Annotated[tuple[Text, ...], Field(strict=False)] = ()
     """Remarks a table must print with the value (JSON)."""
-    artifacts: dict[Name, Text] = {}
-    """Files the evaluation wrote, name -> path relative to the folder of the rows, with `/` (JSON)."""
+    artifacts: Annotated[dict[Name, Text], BeforeValidator(_posix)] = {}
+    """Files the evaluation wrote, name -> path, with `/` (JSON)."""
 
     @model_validator(mode="after")
     def _coherent(self) -> Row:

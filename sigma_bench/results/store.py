@@ -118,6 +118,8 @@ class Store:
     def __init__(self, folder: Path, wait_s: float = 60.0) -> None:
         self.folder = Path(folder)
         self.wait_s = wait_s
+        self.problems: tuple[Problem, ...] = ()
+        """What the last `read` could not read."""
 
     def append(self, suite: str, rows: Iterable[Row]) -> Path:
         """Write rows at the end of `<suite>.csv`, in one piece and down to the disk, and return the file.
@@ -154,6 +156,7 @@ class Store:
             found = _parse(file, content)
             rows.extend(found)
             rows.problems += found.problems
+        self.problems = rows.problems
         return rows
 
     def done(self, key: Key) -> bool:

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from sigma_bench.contracts import UserError
 from sigma_bench.results import line as lines
@@ -72,6 +73,16 @@ def test_rows_come_back_from_the_files_of_several_suites(tmp_path, make_row):
     assert sorted(p.name for p in (tmp_path / "rows").glob("*.csv")) == ["linear.csv", "severe.csv"]
     frame = pd.read_csv(tmp_path / "rows" / "linear.csv")
     assert list(frame["metric"]) == ["top1", "top5"]
+
+
+def test_what_a_copy_changed_is_checked_again_before_it_is_written(tmp_path, make_row):
+    store = Store(tmp_path)
+    store.append("linear", [make_row().model_copy(update={"artifacts": {"samples": Path("a") / "b.parquet"}})])
+    assert store.read()[0].artifacts == {"samples": "a/b.parquet"}
+    with pytest.raises(ValidationError):
+        store.append("linear", [make_row().model_copy(update={"value": float("nan")})])
+    assert len(store.read()) == 1
+    assert store.problems == ()
 
 
 def _append_many(folder: Path, writer: int, row: Row) -> None:
@@ -137,9 +148,10 @@ def test_a_disk_that_fills_up_in_the_middle_spoils_no_other_row(tmp_path, make_r
         return done
 
     store.append("linear", [make_row(seed=1)])
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
-        patch.setattr("sigma_bench.results.store.os.write", small_disk)
+    monkeypatch.setattr("sigma_bench.results.store.os.write", small_disk)
+    with pytest.raises(OSError, match="No space"):
         store.append("linear", [make_row(seed=2), make_row(seed=3), make_row(seed=4)])
+    monkeypatch.undo()
     store.append("linear", [make_row(seed=5)])
     found = store.read()
     assert [row.seed for row in found] in ([1, 5], [1, 2, 5])

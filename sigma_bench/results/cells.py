@@ -1,0 +1,154 @@
+"""Measured rows of one place in a table -> a cell: which rows count, their mean and spread, the marks they carry."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sigma_bench.results.row import Row
+from sigma_bench.results.table import Cell, Footnotes
+
+FULL_PERCENT = 99
+"""Below this share of decoded samples a value is refused in the paper's tables."""
+NOTHING = "–"
+
+
+class Conditions(NamedTuple):
+    """How a row was measured; rows that differ here are never averaged."""
+
+    task_version: int
+    profile: str
+    limit: int | None
+    settings_sha256: str
+    test_sha256: str
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The rows behind one cell: those that count, all under the same conditions, and what was left out."""
+
+    rows: tuple[Row, ...]
+    left_out: int = 0
+    failed: str | None = None
+
+    @property
+    def conditions(self) -> Conditions | None:
+        """Their common conditions, None where there is no value."""
+        return conditions_of(self.rows[0]) if self.rows else None
+
+
+def conditions_of(row: Row) -> Conditions:
+    """Return under which conditions a row was measured."""
+    return Conditions(*(getattr(row, name) for name in Conditions._fields))
+
+
+def choose(rows: Iterable[Row]) -> Chosen:
+    """Return the rows that make the cell: of all conditions the unlimited, then highest version, then newest one."""
+    rows = list(rows)
+    valued = [row for row in rows if row.value is not None]
+    if not valued:
+        newest = max(rows, key=lambda row: row.measured_at, default=None)
+        return Chosen((), failed=None if newest is None else newest.error or "no reason given")
+    best = max(valued, key=lambda row: (row.limit is None, row.limit or 0, row.task_version, row.measured_at))
+    kept = tuple(row for row in valued if conditions_of(row) == conditions_of(best))
+    return Chosen(kept, left_out=len(valued) - len(kept))
+
+
+def reference(column: Iterable[Chosen]) -> Conditions | None:
+    """Return the conditions the cells of a column are held against: unlimited, most frequent, of highest version."""
+    found = Counter(chosen.conditions for chosen in column if chosen.conditions is not None)
+    if not found:
+        return None
+    return max(
+        found, key=lambda c: (c.limit is None, found[c], c.task_version, c.limit or 0, c.profile, c.settings_sha256)
+    )
+
+
+def cell(chosen: Chosen, held_against: Conditions | None, foot: Footnotes, *, decimals: int, paper: bool) -> Cell:
+    """Return the cell of the chosen rows.
+
+    Args:
+        chosen: Rows of one system, task and metric.
+        held_against: Conditions of the column; where they differ the cell is marked.
+        foot: Takes the footnotes.
+        decimals: Digits printed.
+        paper: In a table of the paper: too few decoded samples are refused.
+    """
+    if not chosen.rows:
+        if chosen.failed is None:
+            return Cell(NOTHING, decimals=decimals)
+        return Cell("failed", decimals=decimals, marks=(foot.mark(f"failed: {first_line(chosen.failed)}"),))
+    decoded, expected = min(((row.n_decoded, row.n_expected) for row in chosen.rows), key=lambda pair: share(*pair))
+    if paper and share(decoded, expected) < FULL_PERCENT:
+        mark = foot.mark(
+            f"refused: {decoded} of {expected} test samples decoded; under {FULL_PERCENT} % is no value here"
+        )
+        return Cell(f"partial {math.floor(share(decoded, expected))} %", decimals=decimals, marks=(mark,))
+    values = [row.value for row in chosen.rows if row.value is not None]
+    mean = math.fsum(values) / len(values)
+    spread = None
+    if len(values) > 1:
+        spread = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
+    marks = [foot.mark(text) for text in _remarks(chosen, held_against, decoded, expected, decimals)]
+    return Cell(
+        f"{mean:.{decimals}f}",
+        value=mean,
+        spread=spread,
+        count=len(values),
+        decimals=decimals,
+        limited=chosen.rows[0].limit is not None,
+        marks=tuple(dict.fromkeys(marks)),
+    )
+
+
+def share(decoded: int, expected: int) -> float:
+    """Return the percentage of decoded samples; nothing expected is nothing decoded."""
+    return 100 * decoded / expected if expected else 0.0
+
+
+def _remarks(chosen: Chosen, against: Conditions | None, decoded: int, expected: int, decimals: int) -> list[str]:
+    remarks = []
+    own = chosen.conditions
+    if own is not None and own.limit is not None:
+        remarks.append(f"limited to {own.limit} test samples")
+    if own is not None and against is not None:
+        if own.task_version != against.task_version:
+            remarks.append(f"task version {own.task_version}, the column has {against.task_version}")
+        if own.profile != against.profile:
+            remarks.append(f"profile {own.profile or '(none)'}, the column has {against.profile or '(none)'}")
+        if own[:2] == against[:2] and own.settings_sha256 != against.settings_sha256:
+            remarks.append("settings of the task changed against the column")
+        if own.limit == against.limit and own.test_sha256 != against.test_sha256:
+            remarks.append("another test list than the column")
+    if decoded < expected:
+        wrong = [row.value_missing_wrong for row in chosen.rows if row.value_missing_wrong is not None]
+        also = f"; with the missing ones counted as wrong {sum(wrong) / len(wrong):.{decimals}f}" if wrong else ""
+        remarks.append(f"{decoded} of {expected} test samples decoded{also}")
+    weights = len({row.checkpoint_sha256 for row in chosen.rows})
+    if weights > 1:
+        remarks.append(f"over {weights} sets of weights")
+    if chosen.left_out:
+        remarks.append(f"{chosen.left_out} measurements under other conditions left out")
+    return remarks + [mark for row in chosen.rows for mark in row.marks]
+
+
+def first_line(text: str) -> str:
+    """Return the first line of a message, shortened."""
+    line = text.strip().splitlines()[0] if text.strip() else "no reason given"
+    return line if len(line) <= 200 else line[:194] + " [cut]"
+
+
+def mark_best(column: Sequence[Cell], direction: str, *, second: bool) -> None:
+    """Mark the best of the unlimited cells, as printed, and if asked the second best; a lone value is not marked."""
+    valued = [(round(c.value, c.decimals), c) for c in column if c.value is not None and not c.limited]
+    if len(valued) < 2:
+        return
+    ranks = sorted({value for value, _ in valued}, reverse=direction == "higher")
+    for value, one in valued:
+        if value == ranks[0]:
+            one.best = "best"
+        elif second and value == ranks[1]:
+            one.best = "second"

@@ -1,0 +1,92 @@
+"""Which published row a measured one belongs to, and whether both stand for the same protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from sigma_bench.results.published import Published, Value
+from sigma_bench.results.row import Row
+
+JOIN = ("method", "variant", "backbone", "pretrain_data", "epochs", "motion_guidance")
+OPEN = ("backbone", "pretrain_data", "epochs", "motion_guidance")
+"""Parts of the join key that a paper's table may leave unsaid; unsaid fits everything."""
+LINEAR = "linear/"
+LINEAR_PROTOCOL = "linear_released"
+PAPER_PROFILES = ("", "paper", "released")
+
+
+class System(NamedTuple):
+    """What is one line of a table: the name of a system and its join key."""
+
+    system: str
+    method: str
+    variant: str
+    backbone: str
+    pretrain_data: str
+    epochs: str
+    motion_guidance: str
+
+
+def system_of(row: Row) -> System:
+    """Return whose line a measured row belongs to."""
+    return System(*(getattr(row, name) for name in System._fields))
+
+
+def fits(row: Row, published: Value) -> bool:
+    """Return whether a measured row is of the published row's system; an unsaid fact of the paper fits every value."""
+    if not row.method or (row.method, row.variant) != (published.method, published.variant):
+        return False
+    return all(
+        not getattr(published, name) or _plain(getattr(row, name)) == _plain(getattr(published, name)) for name in OPEN
+    )
+
+
+def _plain(fact: str) -> str:
+    return "no" if fact == "n/a" else fact
+
+
+def match(row: Row, rows: Mapping[int, Sequence[Value]]) -> int | None:
+    """Return the number of the one published row of a table that `row` belongs to, None for none or no single one.
+
+    Where several fit, those with the same extra data are preferred, then those that leave fewest facts unsaid.
+    """
+    fitting = {number: values[0] for number, values in rows.items() if fits(row, values[0])}
+    same_extra = {number: value for number, value in fitting.items() if value.extra_data == row.extra_data}
+    fitting = same_extra or fitting
+    if len(fitting) > 1:
+        fewest = min(map(_unsaid, fitting.values()))
+        fitting = {number: value for number, value in fitting.items() if _unsaid(value) == fewest}
+    return next(iter(fitting)) if len(fitting) == 1 else None
+
+
+def _unsaid(value: Value) -> int:
+    return sum(not getattr(value, name) for name in OPEN)
+
+
+def elsewhere(row: Row, table: str, published: Published) -> bool:
+    """Return whether `row` belongs to a row of another table that has its task and metric, and to none of `table`."""
+    if match(row, published.tables.get(table, {})) is not None:
+        return False
+    return any(
+        match(row, rows) is not None
+        and any((v.task, v.metric) == (row.task, row.metric) for values in rows.values() for v in values)
+        for name, rows in published.tables.items()
+        if name != table
+    )
+
+
+def stands_for_paper(row: Row) -> bool:
+    """Return whether the row was measured by the protocol of the paper's cell, so that a difference means something.
+
+    Linear probing was published without its settings; only `linear_released` follows the released code. The other
+    tasks state the paper's settings, or those of the released code in a profile.
+    """
+    if row.task.startswith(LINEAR):
+        return row.evaluator == LINEAR_PROTOCOL
+    return row.profile in PAPER_PROFILES
+
+
+def protocol_name(row: Row) -> str:
+    """Return the name of the row's own protocol, for the heading of its block."""
+    return f"{row.evaluator}, profile {row.profile}" if row.profile else row.evaluator

@@ -1,0 +1,95 @@
+"""Tables of data the paper does not have: generated miniatures, and the user's own. They hold no published value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sigma_bench.results import cells, matching
+from sigma_bench.results.row import Data, Row
+from sigma_bench.results.table import Block, Head, Line, Table
+from sigma_bench.spec.layout import Column, Layout
+
+TITLES: dict[Data, str] = {
+    "miniature": "Miniature (synthetic data; not comparable with the paper)",
+    "custom": "Custom data (not comparable with the paper)",
+}
+FIRST_SYSTEM = "random"
+
+
+def build(rows: Sequence[Row], layout: Layout, data: Data) -> list[Table]:
+    """Return one table for each folder of tasks that has rows of `data`; `rows` must be the latest of their keys."""
+    families: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.data == data:
+            families.setdefault(row.task.partition("/")[0], []).append(row)
+    return [_table(family, members, layout, data) for family, members in sorted(families.items())]
+
+
+def _table(family: str, rows: Sequence[Row], layout: Layout, data: Data) -> Table:
+    places = _places(rows, layout)
+    columns = [_column(task, metric, layout) for task, metric in places]
+    heads = tuple(
+        Head(f"{task.partition('/')[2] or task} {metric}", task, metric, column.direction if column else None)
+        for (task, metric), column in zip(places, columns, strict=True)
+    )
+    table = Table(f"{data}_{family}", TITLES[data], f"Tasks of {family}/.", ("System",), heads)
+    protocols: dict[str, list[Row]] = {}
+    for row in rows:
+        if (row.task, row.metric) in places:
+            protocols.setdefault(matching.protocol_name(row), []).append(row)
+    for protocol, members in sorted(protocols.items()):
+        table.blocks.append(_block(protocol, members, places, columns, table))
+    counts = {cell.count for block in table.blocks for line in block.lines for cell in line.cells if cell.count}
+    if counts:
+        n = str(counts.pop()) if len(counts) == 1 else f"{min(counts)} to {max(counts)}, stated where over 1"
+        table.remarks.append(f"Mean ± standard deviation over seeds; n = {n}.")
+    if any(cell.text == cells.NOTHING for block in table.blocks for line in block.lines for cell in line.cells):
+        table.remarks.append(f"{cells.NOTHING} not measured.")
+    return table
+
+
+def _places(rows: Iterable[Row], layout: Layout) -> list[tuple[str, str]]:
+    """Return (task, metric) of the columns: the metric a paper prints for a task, or all where it prints none."""
+    found = sorted({(row.task, row.metric) for row in rows})
+    printed = {(column.key, column.metric) for table in layout.tables.values() for column in table.columns}
+    known = {task for task, metric in found if (task, metric) in printed}
+    return [place for place in found if place in printed or place[0] not in known]
+
+
+def _column(task: str, metric: str, layout: Layout) -> Column | None:
+    """Return how the paper prints this column, or else any column of this metric."""
+    columns = [column for table in layout.tables.values() for column in table.columns if column.metric == metric]
+    return next((column for column in columns if column.key == task), columns[0] if columns else None)
+
+
+def _block(
+    protocol: str,
+    rows: Sequence[Row],
+    places: Sequence[tuple[str, str]],
+    columns: Sequence[Column | None],
+    table: Table,
+) -> Block:
+    systems: dict[str, list[Row]] = {}
+    for row in sorted(rows, key=lambda row: row.measured_at):
+        systems.setdefault(_label(row), []).append(row)
+    ordered = sorted(systems, key=lambda name: not name.startswith(FIRST_SYSTEM))
+    chosen = {
+        name: [cells.choose(r for r in systems[name] if (r.task, r.metric) == place) for place in places]
+        for name in ordered
+    }
+    against = [cells.reference(c[i] for c in chosen.values()) for i in range(len(places))]
+    block = Block(f"protocol: {protocol}")
+    for name in ordered:
+        line = Line("measured", (name,), [])
+        for i, column in enumerate(columns):
+            decimals = column.decimals if column else 1
+            line.cells.append(cells.cell(chosen[name][i], against[i], table.footnotes, decimals=decimals, paper=False))
+        block.lines.append(line)
+    for i, column in enumerate(columns):
+        if column and column.direction:
+            cells.mark_best([line.cells[i] for line in block.lines], column.direction, second=False)
+    return block
+
+
+def _label(row: Row) -> str:
+    return f"{row.system} ({row.variant})" if row.variant else row.system

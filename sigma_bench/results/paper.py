@@ -1,0 +1,220 @@
+"""A table of the paper: its printed rows, and the measured ones beneath those they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sigma_bench.results import cells, matching
+from sigma_bench.results.cells import NOTHING, Chosen
+from sigma_bench.results.matching import System
+from sigma_bench.results.published import Published, Value
+from sigma_bench.results.row import Row
+from sigma_bench.results.table import Block, Cell, Head, Line, Table
+from sigma_bench.spec.layout import Column, Layout, TableLayout
+
+FACTS = {"dataset": "Data set", "task": "Kind", "eval": "Metric"}
+
+
+def build(name: str, rows: Sequence[Row], published: Published, layout: Layout) -> Table:
+    """Return table `name` of the layout with the official ones among `rows`, which must be the latest of their keys."""
+    lay = layout.tables[name]
+    letter = f" ({name[-1]})" if name[-1] in "ab" else ""
+    number = f"Table {lay.number}{letter}" if isinstance(lay.number, int) else f"{lay.number.capitalize()} ({name})"
+    table = Table(name, f"{number} of the SIGMA paper" if lay.section != "card" else number, lay.caption, (), ())
+    if lay.missing:
+        table.remarks.append(f"{NOTHING} no values: {lay.caption}")
+        return table
+    if lay.settings:
+        _settings(table, name, lay, published)
+        return table
+    facts = tuple(FACTS.values()) if lay.row_facts else ()
+    headings = layout.attribute_headings
+    table.attributes = tuple(headings.get(a, a.capitalize()) for a in lay.attributes) + facts
+    table.heads = tuple(Head(c.heading, c.key if c.key != "*" else "", c.metric, c.direction) for c in lay.columns)
+    table.column_groups = tuple((group.heading, group.span) for group in lay.column_groups)
+    _Builder(table, lay, layout, published).fill(rows)
+    if lay.remarks:
+        table.remarks.append(lay.remarks)
+    return table
+
+
+def _settings(table: Table, name: str, lay: TableLayout, published: Published) -> None:
+    table.attributes = ("Setting",)
+    table.heads = tuple(Head(config) for config in lay.configs)
+    block = Block("")
+    for wanted in lay.rows:
+        line = Line("published", (wanted.replace("_", " "),), [])
+        for config in lay.configs:
+            found = published.setting(name, config, wanted)
+            cell = Cell(found.value if found and found.value else NOTHING)
+            if found and found.status == "lost":
+                code = f"; the released code has {found.code_value}" if found.code_value else ""
+                cell.marks = (table.footnotes.mark(f"the value is lost from the text of the paper{code}"),)
+            elif found and found.agreement == "differs":
+                cell.marks = (table.footnotes.mark(f"the released code has {found.code_value}"),)
+            line.cells.append(cell)
+        block.lines.append(line)
+    table.blocks.append(block)
+
+
+class _Builder:
+    def __init__(self, table: Table, lay: TableLayout, layout: Layout, published: Published) -> None:
+        self.table, self.lay, self.layout, self.published = table, lay, layout, published
+        self.printed = published.tables.get(table.name, {})
+        self.gaps = False
+
+    def fill(self, rows: Sequence[Row]) -> None:
+        """Add all blocks: the paper's groups, then what has no printed row, then other protocols."""
+        places = {(column.key, column.metric) for column in self.lay.columns}
+        own = [row for row in rows if row.data == "official" and (row.task, row.metric) in places]
+        own = [row for row in own if not matching.elsewhere(row, self.table.name, self.published)]
+        comparable = [row for row in own if matching.stands_for_paper(row)]
+        lines = self._measured(comparable, joined=True)
+        scopes: dict[str, list[Line]] = {}
+        for group in self.lay.groups:
+            block = Block(group.label)
+            for number in range(group.rows[0], group.rows[1] + 1):
+                if number in self.printed:
+                    block.lines.append(self._printed_line(self.printed[number]))
+                block.lines += lines.pop(number, [])
+            scopes.setdefault("" if self.lay.bold_scope == "table" else group.label, []).extend(block.lines)
+            self.table.blocks.append(block)
+        if None in lines:
+            unmatched = Block("measured here, no published row", lines.pop(None))
+            scopes.setdefault("" if self.lay.bold_scope == "table" else unmatched.label, []).extend(unmatched.lines)
+            self.table.blocks.append(unmatched)
+        others: dict[str, list[Row]] = {}
+        for row in own:
+            if not matching.stands_for_paper(row):
+                others.setdefault(matching.protocol_name(row), []).append(row)
+        for protocol, measured in sorted(others.items()):
+            block = Block(f"sigma-bench protocol: {protocol}")
+            for found in self._measured(measured, joined=False).values():
+                block.lines += found
+            scopes[block.label] = block.lines
+            self.table.blocks.append(block)
+        self._mark(scopes.values())
+        if self.gaps:
+            self.table.remarks.append(f"{NOTHING} in a measured row: not measured here.")
+        all_cells = [cell for block in self.table.blocks for line in block.lines for cell in line.cells]
+        if any(cell.difference is not None for cell in all_cells):
+            self.table.remarks.append("In brackets: the difference to the printed value of the same system, set above.")
+
+    def _mark(self, scopes: Iterable[list[Line]]) -> None:
+        """Mark best values apart for printed and for measured rows."""
+        if self.lay.bold_scope == "none":
+            return
+        for lines in scopes:
+            for kind in ("published", "measured"):
+                for place, column in enumerate(self.lay.columns):
+                    if column.bold and column.direction:
+                        column_cells = [line.cells[place] for line in lines if line.kind == kind]
+                        cells.mark_best(column_cells, column.direction, second=self.lay.underline_second)
+
+    def _printed_line(self, values: tuple[Value, ...]) -> Line:
+        first, lay, name = values[0], self.lay, self.table.name
+        labels = self.layout.labels.get(first.method, {})
+        label = labels.get(name) or (labels.get("card") if lay.section == "card" else None) or labels.get("default")
+        letter = f"({lay.row_letters[first.row_order - 1]}) " if lay.row_letters else ""
+        special = {"method": letter + (label or first.method), "paper_ref": first.paper_ref, "task": first.task}
+        facts = lay.row_facts.get(first.task, {})
+        line = Line("published", (*self._attributes(first, special, first.params_m), *self._facts(facts)), [])
+        for column in lay.columns:
+            value = self._value(values, column)
+            if value is None:
+                mark = self.table.footnotes.mark("not given in the paper")
+                line.cells.append(Cell(NOTHING, marks=(mark,)))
+            else:
+                decimals = len(value.value.partition(".")[2])
+                line.cells.append(Cell(value.value, value=value.number, decimals=decimals))
+        return line
+
+    def _facts(self, facts: dict[str, str]) -> tuple[str, ...]:
+        return tuple(facts.get(fact, NOTHING) for fact in FACTS) if self.lay.row_facts else ()
+
+    def _attributes(self, facts: Row | Value, special: dict[str, str], params_m: str) -> tuple[str, ...]:
+        glyphs = self.layout.value_glyphs
+        texts = []
+        for name in self.lay.attributes:
+            if name == "motion_guidance":
+                texts.append(glyphs.motion_guidance.get(facts.motion_guidance, glyphs.empty) or glyphs.empty)
+            elif name == "params_m":
+                texts.append(params_m or glyphs.empty)
+            else:
+                texts.append((special[name] if name in special else str(getattr(facts, name))) or glyphs.empty)
+        return tuple(texts)
+
+    @staticmethod
+    def _value(values: Iterable[Value], column: Column) -> Value | None:
+        return next((v for v in values if v.metric == column.metric and column.key in ("*", v.task)), None)
+
+    def _measured(self, rows: Sequence[Row], *, joined: bool) -> dict[int | None, list[Line]]:
+        """Return printed row number (None: no such row) -> measured lines that belong there."""
+        systems: dict[System, list[Row]] = {}
+        for row in rows:
+            systems.setdefault(matching.system_of(row), []).append(row)
+        chosen = {
+            system: [
+                cells.choose(r for r in own if (r.task, r.metric) == (column.key, column.metric))
+                for column in self.lay.columns
+            ]
+            for system, own in systems.items()
+        }
+        against = [cells.reference(c[place] for c in chosen.values()) for place in range(len(self.lay.columns))]
+        lines: dict[int | None, list[Line]] = {}
+        for system, own in systems.items():
+            number = matching.match(own[0], self.printed) if joined else None
+            printed = self.printed[number] if number is not None else ()
+            line = Line("measured", self._measured_attributes(own[0], printed), [])
+            for place, column in enumerate(self.lay.columns):
+                line.cells.append(self._cell(chosen[system][place], against[place], column))
+            self._derive(line)
+            for place, column in enumerate(self.lay.columns):
+                value = self._value(printed, column)
+                self._compare(line.cells[place], value)
+            self.gaps |= any(cell.text == NOTHING for cell in line.cells)
+            lines.setdefault(number, []).append(line)
+        return lines
+
+    def _cell(self, chosen: Chosen, against: cells.Conditions | None, column: Column) -> Cell:
+        return cells.cell(chosen, against, self.table.footnotes, decimals=column.decimals, paper=True)
+
+    def _measured_attributes(self, row: Row, printed: Sequence[Value]) -> tuple[str, ...]:
+        unsaid = [
+            f"{getattr(row, fact)} epochs" if fact == "epochs" else str(getattr(row, fact))
+            for fact in ("backbone", "pretrain_data", "epochs", "variant")
+            if fact not in self.lay.attributes and getattr(row, fact) and not (printed and getattr(printed[0], fact))
+        ]
+        label = f"{row.system} (measured{'; ' if unsaid else ''}{', '.join(unsaid)})"
+        params = "" if row.params_m is None else f"{row.params_m:.0f}"
+        return self._attributes(row, {"method": label, "paper_ref": "", "task": row.task}, params)
+
+    @staticmethod
+    def _compare(cell: Cell, value: Value | None) -> None:
+        if cell.value is None or value is None:
+            return
+        cell.published = value.number
+        if not cell.limited:
+            cell.difference = round(cell.value, cell.decimals) - value.number
+
+    def _derive(self, line: Line) -> None:
+        """Fill the mean over the other columns, errors counted as 100 x (1 - error); it needs all of them."""
+        for place, column in enumerate(self.lay.columns):
+            if column.derived is None or line.cells[place].value is not None:
+                continue
+            others = [(c, line.cells[i]) for i, c in enumerate(self.lay.columns) if c.derived is None]
+            parts = [
+                100 * (1 - cell.value) if c.direction == "lower" else cell.value
+                for c, cell in others
+                if cell.value is not None
+            ]
+            if len(parts) == len(others):
+                mean = sum(parts) / len(parts)
+                count = min(cell.count for _, cell in others)
+                cell = Cell(f"{mean:.{column.decimals}f}", value=mean, count=count, decimals=column.decimals)
+                cell.limited = any(other.limited for _, other in others)
+                cell.marks = tuple(dict.fromkeys(mark for _, other in others for mark in other.marks))
+                line.cells[place] = cell
+            elif parts:
+                mark = self.table.footnotes.mark(f"needs all {len(others)} columns, {len(parts)} measured")
+                line.cells[place] = Cell(NOTHING, decimals=column.decimals, marks=(mark,))

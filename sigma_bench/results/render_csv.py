@@ -1,0 +1,32 @@
+"""A table as CSV for programs: one line a cell, the attributes repeated, marks spelled out, no line breaks inside."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+
+from sigma_bench.results import cell_text
+from sigma_bench.results.table import Table
+
+COLUMNS = (*("heading", "task", "metric", "text", "value", "sd", "n", "published", "difference", "best", "footnotes"),)
+
+
+def render(table: Table) -> str:
+    """Return the cells as lines: table, title, block, kind, the table's attributes, then `COLUMNS`."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["table", "title", "block", "kind", *table.attributes, *COLUMNS])
+    texts = dict(table.footnotes.items)
+    for block in table.blocks:
+        for line in block.lines:
+            for head, cell in zip(table.heads, line.cells, strict=True):
+                numbers = (cell.value, cell.spread, cell.count, cell.published)
+                cells = [
+                    *(table.name, table.title, block.label, line.kind, *line.attributes),
+                    *(head.heading, head.task, head.metric, cell.text),
+                    *("" if number is None else repr(number) for number in numbers),
+                    *(cell_text.difference(cell), cell.best, "; ".join(texts[mark] for mark in cell.marks)),
+                ]
+                writer.writerow(re.sub(r"[\r\n]+", " ", text) for text in cells)
+    return stream.getvalue()

@@ -1,0 +1,82 @@
+"""A table as LaTeX that needs booktabs alone and compiles with any engine. Everything is escaped to plain ASCII."""
+
+from __future__ import annotations
+
+import re
+
+from sigma_bench.results import cell_text
+from sigma_bench.results.table import Cell, Table
+
+# Brackets and asterisks are wrapped: after a line break LaTeX would take them for its options.
+_ESCAPES = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "|": r"\textbar{}", '"': "''", "[": "{[}", "]": "{]}", "*": "{*}", "`": r"\textasciigrave{}",
+    "-": "{-}", "–": "--", "—": "---", "±": r"$\pm$", "×": r"$\times$", "✓": r"$\surd$",
+    "↓": r"$\downarrow$", "↑": r"$\uparrow$", "é": r"\'e", "ü": r'\"u', "ö": r'\"o', "ä": r'\"a', "ß": r"\ss{}",
+}  # fmt: skip
+
+
+def escape(text: str) -> str:
+    """Return `text` for LaTeX, on one line; a character without a spelling here becomes `[U+4E2D]`."""
+    text = re.sub(r"\s+", " ", text).strip()
+    return "".join(
+        _ESCAPES.get(c) or (c if c.isascii() and c.isprintable() else f"{{[}}U+{ord(c):04X}{{]}}") for c in text
+    )
+
+
+def _cell(cell: Cell) -> str:
+    text = escape(cell.text)
+    if cell.best:
+        text = rf"\textbf{{{text}}}" if cell.best == "best" else rf"\underline{{{text}}}"
+    if spread := cell_text.spread(cell):
+        text += rf" $\pm$ {spread}"
+    if seeds := cell_text.seeds(cell):
+        text += f" ({seeds.replace(' = ', '=')})"
+    if difference := cell_text.difference(cell):
+        text += f" (${difference}$)"
+    return text + (rf"$^{{\mathrm{{{','.join(cell.marks)}}}}}$" if cell.marks else "")
+
+
+def render(table: Table) -> str:
+    """Return a `table` environment with caption, label, tabular, footnotes and remarks."""
+    width = len(table.attributes) + len(table.heads)
+    lines = [
+        "% needs \\usepackage{booktabs}",
+        r"\begin{table}[tbp]",
+        r"\centering",
+        rf"\caption{{{escape(f'{table.title}. {table.caption}')}}}",
+        rf"\label{{tab:{re.sub(r'[^A-Za-z0-9:-]', '-', table.name)}}}",
+    ]
+    if width:
+        lines += [rf"\begin{{tabular}}{{{'l' * len(table.attributes)}{'c' * len(table.heads)}}}", r"\toprule"]
+        lines += _headings(table)
+        for block in table.blocks:
+            lines.append(r"\midrule")
+            if block.label:
+                lines.append(rf"\multicolumn{{{width}}}{{l}}{{\textit{{{escape(block.label)}}}}} \\")
+            for line in block.lines:
+                first, *rest = [escape(a) for a in line.attributes]
+                name = rf"\quad {first}" if line.kind == "measured" and len(table.attributes) > 1 else first
+                lines.append(_row([name, *rest, *map(_cell, line.cells)]))
+        lines += [r"\bottomrule", r"\end{tabular}"]
+    notes = [rf"$^{{\mathrm{{{mark}}}}}$ {escape(text)}" for mark, text in table.footnotes.items]
+    notes += [escape(text) for text in table.remarks]
+    if notes:
+        lines.append(r"\par\smallskip\raggedright\footnotesize")
+        lines += [note + r"\par" for note in notes]
+    return "\n".join([*lines, r"\end{table}"]) + "\n"
+
+
+def _headings(table: Table) -> list[str]:
+    lines = []
+    if spans := cell_text.column_spans(table):
+        over = [rf"\multicolumn{{{last - first + 1}}}{{c}}{{{escape(heading)}}}" for heading, first, last in spans]
+        lines.append(_row([*[""] * len(table.attributes), *over]))
+        lines.append(" ".join(rf"\cmidrule(lr){{{first}-{last}}}" for _, first, last in spans))
+    lines.append(_row([*map(escape, table.attributes), *(escape(head.heading) for head in table.heads)]))
+    return lines
+
+
+def _row(cells: list[str]) -> str:
+    return " & ".join(cells) + r" \\"

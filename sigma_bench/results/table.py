@@ -1,0 +1,103 @@
+"""A table as data, before it is rendered: blocks of lines of cells, footnotes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal["published", "measured"]
+
+
+@dataclass
+class Cell:
+    """What stands in one place. Without `value`, `text` says what is the matter."""
+
+    text: str
+    value: float | None = None
+    spread: float | None = None
+    """Sample standard deviation over seeds, where there are several."""
+    count: int = 0
+    """Measurements behind the value; 0: a published one."""
+    decimals: int = 1
+    published: float | None = None
+    """The published value of the same system."""
+    difference: float | None = None
+    """`value` minus `published`, where both come from the same protocol."""
+    limited: bool = False
+    """Over a limited number of test samples: never the best, and without a difference."""
+    best: Literal["", "best", "second"] = ""
+    marks: tuple[str, ...] = ()
+    """Marks of its footnotes."""
+
+
+@dataclass
+class Line:
+    """One row of a table: the attributes as printed, one cell a column."""
+
+    kind: Kind
+    attributes: tuple[str, ...]
+    cells: list[Cell]
+
+
+@dataclass
+class Block:
+    """Lines under one side heading."""
+
+    label: str
+    lines: list[Line] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Head:
+    """Heading of a column of values."""
+
+    heading: str
+    task: str = ""
+    metric: str = ""
+    direction: Literal["higher", "lower"] | None = None
+
+
+@dataclass
+class Footnotes:
+    """Texts with their marks a, b, ... z, aa; the same text has the same mark."""
+
+    texts: list[str] = field(default_factory=list)
+
+    def mark(self, text: str) -> str:
+        """Return the mark of `text`, a new one the first time."""
+        if text not in self.texts:
+            self.texts.append(text)
+        return self._letters(self.texts.index(text))
+
+    @property
+    def items(self) -> list[tuple[str, str]]:
+        """(mark, text) in order."""
+        return [(self._letters(number), text) for number, text in enumerate(self.texts)]
+
+    @staticmethod
+    def _letters(number: int) -> str:
+        letters = ""
+        number += 1
+        while number:
+            number, rest = divmod(number - 1, 26)
+            letters = chr(ord("a") + rest) + letters
+        return letters
+
+
+@dataclass
+class Table:
+    """A whole table."""
+
+    name: str
+    """Name of its files (`T1`, `miniature_linear`)."""
+    title: str
+    caption: str
+    attributes: tuple[str, ...]
+    """Headings of the columns before the values."""
+    heads: tuple[Head, ...]
+    column_groups: tuple[tuple[str, int], ...] = ()
+    """(heading, number of value columns) over the headings."""
+    blocks: list[Block] = field(default_factory=list)
+    footnotes: Footnotes = field(default_factory=Footnotes)
+    remarks: list[str] = field(default_factory=list)
+    """Sentences under the table that belong to no single cell."""

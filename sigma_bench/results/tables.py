@@ -1,0 +1,150 @@
+"""All tables: regenerated from the published data, the layout and a folder of measured rows."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import uuid
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+from sigma_bench.contracts import UserError
+from sigma_bench.results import own, paper, published, render
+from sigma_bench.results.published import Published
+from sigma_bench.results.row import Row
+from sigma_bench.results.store import Store, latest
+from sigma_bench.results.table import Table
+from sigma_bench.spec import load
+from sigma_bench.spec.layout import Layout
+
+MINIATURE: Final = "miniature"
+CUSTOM: Final = "custom"
+PROBLEMS = "problems.txt"
+
+
+def names(table: int | str, layout: Layout) -> list[str]:
+    """Return the tables meant by 1, "1", "T1" or "C1"; 6 means T6a and T6b.
+
+    Raises:
+        UserError: There is no such table.
+    """
+    text = str(table).strip()
+    wanted = text.upper() if text[:1].isalpha() else f"T{text}"
+    found = [name for name in layout.tables if name.upper() == wanted.upper()]
+    found = found or [name for name in layout.tables if re.fullmatch(re.escape(wanted) + "[A-Z]", name.upper())]
+    if not found:
+        near = difflib.get_close_matches(wanted, layout.tables, n=1)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        raise UserError(f"no table '{text[:40]}'.{hint} Known: {', '.join(layout.tables)}, {MINIATURE}, {CUSTOM}.")
+    return found
+
+
+def build(table: int | str, rows: Iterable[Row], published: Published, layout: Layout) -> Table:
+    """Return one table of the paper with the official ones among `rows` beneath the printed rows.
+
+    Args:
+        table: Its name or number.
+        rows: All rows read; only the newest of each key counts, other data than official is left to `miniature`.
+        published: The printed values.
+        layout: How the table is printed.
+
+    Raises:
+        UserError: There is no such table, or the number stands for several.
+    """
+    found = names(table, layout)
+    if len(found) > 1:
+        raise UserError(f"'{table}' is {len(found)} tables, {' and '.join(found)}; name one of them")
+    return paper.build(found[0], latest(rows), published, layout)
+
+
+def miniature(rows: Iterable[Row], layout: Layout) -> list[Table]:
+    """Return the tables of the rows measured on generated miniatures, one for each folder of tasks."""
+    return own.build(latest(rows), layout, MINIATURE)
+
+
+def custom(rows: Iterable[Row], layout: Layout) -> list[Table]:
+    """Return the tables of the rows measured on the user's own data, one for each folder of tasks."""
+    return own.build(latest(rows), layout, CUSTOM)
+
+
+def build_all(
+    only: Sequence[int | str] | None, rows: Iterable[Row], published: Published, layout: Layout
+) -> list[Table]:
+    """Return the tables named in `only` (also `miniature`, `custom`), each once; None: all there are."""
+    rows = list(rows)
+    wanted = list(dict.fromkeys([*layout.tables, MINIATURE, CUSTOM] if only is None else only))
+    found: dict[str, Table] = {}
+    for one in wanted:
+        if one == MINIATURE:
+            tables = miniature(rows, layout)
+        elif one == CUSTOM:
+            tables = custom(rows, layout)
+        else:
+            tables = [build(name, rows, published, layout) for name in names(one, layout)]
+        found.update({table.name: table for table in tables})
+    return list(found.values())
+
+
+def write_all(
+    rows_folder: Path,
+    out: Path,
+    formats: Sequence[str] = ("md", "tex", "csv"),
+    only: Sequence[int | str] | None = None,
+    *,
+    published_dir: Path,
+    layout: Layout | None = None,
+) -> list[Path]:
+    """Write the tables to `out/<table>.<format>` and return the files.
+
+    Args:
+        rows_folder: Folder of row files; one that is not there holds no rows.
+        out: Made where it is missing; files of the same names are replaced.
+        formats: Of `md`, `tex`, `csv`.
+        only: Names or numbers of tables, `miniature`, `custom`; None: all.
+        published_dir: Folder with `published.csv` and `hyperparameters.csv`; named `published`, with `layout.yaml`,
+            unless `layout` is given.
+        layout: Instead of the one in `published_dir`.
+
+    Returns:
+        The files written. Lines of the row files that could not be read are listed in a last one, `problems.txt`.
+
+    Raises:
+        UserError: A table or format is unknown, published data cannot be read, `rows_folder` is a file.
+    """
+    for one in formats:
+        render.check(one)
+    if rows_folder.exists() and not rows_folder.is_dir():
+        raise UserError(f"{rows_folder} is a file; expected the folder that holds the row files (<suite>.csv)")
+    if layout is None:
+        if published_dir.name != "published" or not (published_dir / "layout.yaml").is_file():
+            raise UserError(f"{published_dir}: expected a folder named 'published' that holds layout.yaml")
+        layout = load.layout(specs=published_dir.parent)
+    rows = Store(rows_folder).read()
+    tables = build_all(only, rows, published.read(published_dir), layout)
+    out.mkdir(parents=True, exist_ok=True)
+    written = [
+        _write(out / f"{file_name(table.name)}.{one}", render.render(table, one)) for table in tables for one in formats
+    ]
+    if rows.problems:
+        text = "Lines that could not be read and stand in no table:\n"
+        written.append(_write(out / PROBLEMS, text + "".join(f"{problem}\n" for problem in rows.problems)))
+    else:
+        (out / PROBLEMS).unlink(missing_ok=True)
+    return written
+
+
+def file_name(table: str) -> str:
+    """Return a safe file name for a table; the name of a miniature's table comes from its tasks."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", table)[:100]
+
+
+def _write(file: Path, text: str) -> Path:
+    draft = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
+    try:
+        draft.write_text(text, encoding="utf-8", newline="\n")
+        os.replace(draft, file)
+    finally:
+        draft.unlink(missing_ok=True)
+    return file

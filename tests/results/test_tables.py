@@ -1,0 +1,359 @@
+"""Tables: what is matched, what is refused, what is marked, what never meets."""
+
+import csv
+import hashlib
+
+import pytest
+
+from sigma_bench.contracts import UserError
+from sigma_bench.results import published, render, tables
+from sigma_bench.results.store import Store
+from sigma_bench.results.table import Block, Line, Table
+from sigma_bench.spec import load
+
+MINIATURE_TITLE = "Miniature (synthetic data; not comparable with the paper)"
+
+
+@pytest.fixture(scope="module")
+def layout():
+    return load.layout()
+
+
+@pytest.fixture(scope="module")
+def values(published_dir):
+    return published.read(published_dir)
+
+
+@pytest.fixture
+def build(values, layout):
+    return lambda table, rows=(): tables.build(table, rows, values, layout)
+
+
+@pytest.fixture
+def measured(make_row, sigma_dino):
+    """Make a row of SIGMA-DINO; each system has weights of its own."""
+
+    def make(**fields):
+        fields = {**sigma_dino, **fields}
+        weights = hashlib.sha256(repr(sorted((k, v) for k, v in fields.items() if k == "system")).encode()).hexdigest()
+        return make_row(**{"checkpoint_sha256": weights, **fields})
+
+    return make
+
+
+def lines_of(table: Table, kind: str = "measured") -> list[tuple[Block, Line]]:
+    return [(block, line) for block in table.blocks for line in block.lines if line.kind == kind]
+
+
+def texts(line: Line) -> list[str]:
+    return [cell.text for cell in line.cells]
+
+
+def notes(table: Table, line: Line, place: int) -> list[str]:
+    return [dict(table.footnotes.items)[mark] for mark in line.cells[place].marks]
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [(1, ["T1"]), ("1", ["T1"]), ("T1", ["T1"]), ("t13", ["T13"]), (6, ["T6a", "T6b"]), ("T6", ["T6a", "T6b"]),
+     ("6a", ["T6a"]), ("T7B", ["T7b"]), ("c1", ["C1"]), ("c", []), ("99", []), ("../T1", []), ("", [])],
+)  # fmt: skip
+def test_names(layout, asked, found):
+    if found:
+        assert tables.names(asked, layout) == found
+    else:
+        with pytest.raises(UserError, match=r"no table .*Known: T1, T2"):
+            tables.names(asked, layout)
+
+
+def test_a_number_of_two_tables_must_be_made_clear(build):
+    with pytest.raises(UserError, match="T6a and T6b"):
+        build(6)
+
+
+@pytest.mark.parametrize("name", ["T1", "T4", "T5"])
+def test_best_values_are_those_bold_in_print(build, layout, name):
+    table, lay = build(name), layout.tables[name]
+    bold = {
+        (number, lay.columns[place].key)
+        for number, (_, line) in enumerate(lines_of(table, "published"), start=1)
+        for place, cell in enumerate(line.cells)
+        if cell.best == "best"
+    }
+    assert bold == set(lay.printed_bold)
+
+
+def test_second_best_values_are_those_underlined_in_print(build, layout):
+    underlined = {
+        (number, head.task)
+        for number, (_, line) in enumerate(lines_of(build(1), "published"), start=1)
+        for head, cell in zip(build(1).heads, line.cells, strict=True)
+        if cell.best == "second"
+    }
+    assert underlined == set(layout.tables["T1"].printed_underline)
+
+
+def test_every_published_value_is_printed_as_it_stands(build, values, layout):
+    for name, rows in values.tables.items():
+        printed = [text for _, line in lines_of(build(name), "published") for text in texts(line) if text != "–"]
+        assert printed == [value.value for number in sorted(rows) for value in rows[number]]
+    assert set(layout.tables) - set(values.tables) == {"T9", "T10", "T11"}
+
+
+def test_tables_without_values_say_why(build):
+    assert build("T9").blocks == []
+    assert "Not in the text version" in build("T9").remarks[0]
+    epochs = next(line for _, line in lines_of(build("T10"), "published") if line.attributes == ("epochs",))
+    assert texts(epochs) == ["50", "75", "100"]
+    assert notes(build("T10"), epochs, 0) == ["the released code has 40"]
+    counting = next(line for _, line in lines_of(build("T8"), "published") if line.attributes[0] == "severe/ucf_rc")
+    assert texts(counting) == ["–", "421", "105"]
+    assert notes(build("T8"), counting, 0) == ["not given in the paper"]
+
+
+def test_a_measured_row_stands_beneath_its_printed_row_with_the_difference(build, measured):
+    table = build(1, [measured(value=21.04)])
+    block = table.blocks[1]
+    assert [line.kind for line in block.lines] == ["published", "published", "measured"]
+    assert block.lines[1].attributes[0] == "sigma w/ DINO"
+    cell = block.lines[2].cells[0]
+    assert (cell.text, cell.published) == ("21.0", 20.8)
+    assert cell.difference == pytest.approx(0.2)
+    assert texts(block.lines[2])[1:] == ["–"] * 5
+    assert "not measured here" in table.remarks[0]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"method": "SIGMA-MLP2"}, {"method": ""}, {"variant": "x"}, {"backbone": "ViT-S"}, {"pretrain_data": "SSv2"},
+     {"epochs": "1600"}, {"motion_guidance": "yes"}, {"motion_guidance": ""}],
+)  # fmt: skip
+def test_each_part_of_the_join_key_counts(build, measured, other):
+    ((block, line),) = lines_of(build(1, [measured(**other)]))
+    assert block.label == "measured here, no published row"
+    assert line.cells[0].difference is None
+
+
+def test_facts_a_table_does_not_state_fit_and_are_printed(build, measured):
+    row = measured(task="seg/davis/clustering", metric="miou", evaluator="segmentation", value=31.0)
+    ((block, line),) = lines_of(build(4, [row]))
+    assert block.label == "ViT-B"
+    assert line.attributes[0] == "sigma_dino (measured; K400, 800 epochs)"
+    assert line.cells[1].difference == pytest.approx(0.4)
+
+
+def test_extra_data_tells_printed_rows_of_one_key_apart(build, measured):
+    bevt = {
+        "system": "bevt", "method": "BEVT", "backbone": "Swin-B", "epochs": "150", "value": 70.0,
+        "task": "finetune/ssv2", "evaluator": "finetune",
+    }  # fmt: skip
+    ((_, line),) = lines_of(build(13, [measured(**bevt, extra_data="IN-1K+K400+DALL-E")]))
+    assert line.cells[0].published == 70.6
+    ((block, line),) = lines_of(build(13, [measured(**bevt)]))
+    assert block.label == "measured here, no published row"
+
+
+def test_a_row_of_another_table_does_not_stand_in_this_one(build, measured):
+    row = measured(
+        task="ablation/mini_ssv2", backbone="ViT-S", pretrain_data="mini SSv2", epochs="800", variant="prototypes=4000",
+        evaluator="finetune",
+    )  # fmt: skip
+    assert lines_of(build("6a", [row])) == []
+    ((_, line),) = lines_of(build("6b", [row]))
+    assert line.cells[0].published == 63.0
+
+
+@pytest.mark.parametrize(("evaluator", "profile"), [("linear", ""), ("linear", "released"), ("knn", "")])
+def test_linear_probing_of_another_protocol_has_a_block_and_no_difference(build, measured, evaluator, profile):
+    ((block, line),) = lines_of(build(1, [measured(evaluator=evaluator, profile=profile)]))
+    name = f"{evaluator}, profile {profile}" if profile else evaluator
+    assert block.label == f"sigma-bench protocol: {name}"
+    assert line.cells[0].text == "21.0"
+    assert line.cells[0].difference is None
+    assert line.cells[0].published is None
+
+
+def test_other_tasks_compare_only_profiles_of_the_paper(build, measured):
+    row = {"task": "finetune/k400", "evaluator": "finetune", "value": 81.0}
+    for profile in ("", "paper", "released"):
+        ((_, line),) = lines_of(build(3, [measured(**row, profile=profile)]))
+        assert line.cells[0].difference == pytest.approx(-0.6)
+    ((block, line),) = lines_of(build(3, [measured(**row, profile="quick")]))
+    assert block.label == "sigma-bench protocol: finetune, profile quick"
+    assert line.cells[0].difference is None
+
+
+@pytest.mark.parametrize(("decoded", "text"), [(198, "21.0"), (197, "partial 98 %"), (1, "partial 0 %")])
+def test_under_99_percent_decoded_is_refused(build, measured, decoded, text):
+    table = build(1, [measured(n_decoded=decoded, status="partial", value_missing_wrong=20.0)])
+    ((_, line),) = lines_of(table)
+    assert line.cells[0].text == text
+    assert (line.cells[0].value is None) == text.startswith("partial")
+    assert f"{decoded} of 200 test samples decoded" in notes(table, line, 0)[0]
+
+
+def test_a_failure_is_named_and_a_value_survives_a_failed_repetition(build, measured):
+    failed = measured(status="failed", value=None, n_decoded=0, error="CUDA out of memory\ntrace")
+    table = build(1, [failed])
+    ((_, line),) = lines_of(table)
+    assert texts(line)[0] == "failed"
+    assert notes(table, line, 0) == ["failed: CUDA out of memory"]
+    ((_, line),) = lines_of(build(1, [measured(), failed]))
+    assert texts(line)[0] == "21.0"
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"task_version": 2}, "task version"),
+        ({"settings_sha256": "7" * 64}, "settings of the task changed"),
+        ({"test_sha256": "7" * 64}, "another test list"),
+        ({"limit": 50}, "limited to 50 test samples"),
+        ({"marks": ["chosen on the test set"]}, "chosen on the test set"),
+    ],
+)
+def test_rows_of_other_conditions_in_a_column_carry_a_mark(build, measured, fields, words):
+    mlp = {"system": "sigma_mlp", "method": "SIGMA-MLP"}
+    table = build(1, [measured(**mlp), measured(), measured(system="third", variant="x", **fields)])
+    marked = [note for _, line in lines_of(table) for note in notes(table, line, 0)]
+    assert len(marked) == 1
+    assert words in marked[0]
+    table = build(1, [measured(**mlp), measured()])
+    assert [line.cells[0].marks for _, line in lines_of(table)] == [(), ()]
+
+
+def test_profiles_that_share_a_column_are_marked(build, measured):
+    row = {"task": "finetune/k400", "evaluator": "finetune"}
+    rows = [
+        measured(**row, profile="paper"),
+        measured(**row, system="sigma_mlp", method="SIGMA-MLP", profile="released"),
+    ]
+    table = build(3, rows)
+    assert sum(bool(line.cells[0].marks) for _, line in lines_of(table)) == 1
+    assert "profile" in table.footnotes.texts[0]
+
+
+def test_a_limited_value_is_never_the_best_nor_compared(build, measured):
+    mlp = {"system": "sigma_mlp", "method": "SIGMA-MLP"}
+    table = build(1, [measured(**mlp, value=90.0, limit=9), measured(value=20.0)])
+    cells = [line.cells[0] for _, line in lines_of(table)]
+    assert [(c.best, c.difference is None) for c in cells] == [("", True), ("", False)]
+    cells = [line.cells[0] for _, line in lines_of(build(1, [measured(**mlp, value=90.0), measured(value=20.0)]))]
+    assert [c.best for c in cells] == ["best", "second"]
+
+
+def test_measurements_under_other_conditions_are_never_averaged(build, measured):
+    rows = [
+        measured(value=10.0, task_version=1),
+        measured(value=20.0, task_version=2, seed=0),
+        measured(value=22.0, task_version=2, seed=1),
+        measured(value=99.0, limit=5),
+    ]
+    table = build(1, rows)
+    ((_, line),) = lines_of(table)
+    cell = line.cells[0]
+    assert (cell.text, cell.count) == ("21.0", 2)
+    assert cell.spread == pytest.approx(2**0.5)
+    assert notes(table, line, 0) == ["2 measurements under other conditions left out"]
+
+
+SEVERE = {
+    "severe/ssv2": ("top1", 70.0), "severe/gym99": ("top1", 80.0), "severe/ucf_1e3": ("top1", 70.0),
+    "severe/gym_1e3": ("top1", 30.0), "severe/fx_s1": ("mean_class_acc", 40.0),
+    "severe/ub_s1": ("mean_class_acc", 60.0),
+    "severe/ucf_rc": ("mean_count_error", 0.2), "severe/charades": ("map", 20.0),
+}  # fmt: skip
+
+
+def test_the_mean_of_severe_needs_all_eight(build, measured):
+    rows = [measured(task=t, metric=m, value=v, evaluator="finetune") for t, (m, v) in SEVERE.items()]
+    ((_, line),) = lines_of(build(5, rows))
+    assert texts(line)[-3:] == ["0.200", "20.0", "56.2"]
+    assert line.cells[-1].difference == pytest.approx(56.2 - 64.3)
+    table = build(5, rows[:-1])
+    ((_, line),) = lines_of(table)
+    assert texts(line)[-1] == "–"
+    assert notes(table, line, -1) == ["needs all 8 columns, 7 measured"]
+
+
+def test_lower_counting_errors_are_better(build, measured):
+    rc = {"task": "severe/ucf_rc", "metric": "mean_count_error", "evaluator": "counting"}
+    mlp = {"system": "sigma_mlp", "method": "SIGMA-MLP"}
+    found = [
+        line.cells[6].best
+        for _, line in lines_of(build(5, [measured(**rc, **mlp, value=0.3), measured(**rc, value=0.2)]))
+    ]
+    assert found == ["second", "best"]
+
+
+@pytest.mark.parametrize("data", ["miniature", "custom"])
+def test_other_data_never_stand_in_a_table_of_the_paper(build, layout, measured, data):
+    rows = [measured(data=data, value=99.0), measured(data=data, task="controls/motion", value=98.0)]
+    for name in layout.tables:
+        assert lines_of(build(name, rows)) == []
+
+
+def test_miniatures_have_tables_of_their_own(layout, measured):
+    mini = {"data": "miniature", "evaluator": "linear", "method": "", "suite": "quick"}
+    rows = [
+        measured(**mini, system=system, task=task, value=base + seed, seed=seed)
+        for system, base in (("videomae", 50.0), ("sigma_mlp", 60.0), ("random", 40.0))
+        for task in ("controls/motion", "controls/category_8", "linear/ucf101")
+        for seed in range(3)
+    ]
+    official = measured(task="linear/ucf101", value=77.0)
+    controls, linear = tables.miniature([*rows, official], layout)
+    assert {controls.title, linear.title} == {MINIATURE_TITLE}
+    assert [head.task for head in controls.heads] == ["controls/category_8", "controls/motion"]
+    assert [line.attributes[0] for line in linear.blocks[0].lines] == ["random", "videomae", "sigma_mlp"]
+    cells = [line.cells[0] for line in linear.blocks[0].lines]
+    assert [(c.text, c.spread, c.count, c.best) for c in cells] == [
+        ("41.0", 1.0, 3, ""), ("51.0", 1.0, 3, ""), ("61.0", 1.0, 3, "best"),
+    ]  # fmt: skip
+    assert "41.0 ± 1.0 (n = 3)" in render.render(linear, "md")
+    assert "77" not in render.render(linear, "md")
+    assert linear.remarks[0] == "Mean ± standard deviation over seeds; n = 3."
+
+
+def test_a_column_of_a_miniature_is_the_metric_the_paper_prints(layout, measured):
+    mini = {"data": "miniature", "evaluator": "linear"}
+    rows = [measured(**mini, task="linear/ucf101", metric=metric) for metric in ("top1", "top5")]
+    rows += [measured(**mini, task="linear/mine", metric="top5")]
+    (table,) = tables.miniature(rows, layout)
+    assert [(head.task, head.metric) for head in table.heads] == [("linear/mine", "top5"), ("linear/ucf101", "top1")]
+
+
+def test_write_all(tmp_path, measured, published_dir):
+    Store(tmp_path / "rows").append("linear", [measured(), measured(data="miniature", evaluator="linear")])
+    with open(tmp_path / "rows" / "linear.csv", "ab") as stream:
+        stream.write(b"torn")
+    written = tables.write_all(tmp_path / "rows", tmp_path / "out", ["md", "csv"], [1, "6", "miniature"],
+                               published_dir=published_dir)  # fmt: skip
+    names = ["T1.md", "T1.csv", "T6a.md", "T6a.csv", "T6b.md", "T6b.csv", "miniature_linear.md", "miniature_linear.csv"]
+    assert [path.name for path in written] == [*names, "problems.txt"]
+    assert "linear.csv:4: " in (tmp_path / "out" / "problems.txt").read_text(encoding="utf-8")
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted(path.name for path in written)
+    tables.write_all(tmp_path / "none", tmp_path / "out", ["md"], ["1"], published_dir=published_dir)
+    assert not (tmp_path / "out" / "problems.txt").exists()
+
+
+def test_write_all_of_everything_without_rows(tmp_path, published_dir, layout):
+    written = tables.write_all(tmp_path / "none", tmp_path / "out", published_dir=published_dir)
+    assert len(written) == 3 * len(layout.tables)
+    with open(tmp_path / "out" / "T1.csv", encoding="utf-8", newline="") as stream:
+        lines = list(csv.DictReader(stream))
+    assert len(lines) == 36
+    assert (lines[-1]["Method"], lines[-1]["value"], lines[-1]["best"]) == ("sigma w/ DINO", "66.7", "best")
+
+
+def test_write_all_refuses_what_it_cannot_do(tmp_path, published_dir):
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+    with pytest.raises(UserError, match="format 'html'"):
+        tables.write_all(tmp_path, tmp_path / "out", ["html"], published_dir=published_dir)
+    with pytest.raises(UserError, match="is a file"):
+        tables.write_all(tmp_path / "file", tmp_path / "out", published_dir=published_dir)
+    with pytest.raises(UserError, match=r"layout\.yaml"):
+        tables.write_all(tmp_path, tmp_path / "out", published_dir=tmp_path)
+    with pytest.raises(UserError, match="no table 'T77'"):
+        tables.write_all(tmp_path, tmp_path / "out", ["md"], ["T77"], published_dir=published_dir)
+    assert not (tmp_path / "out").exists()
