@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from sigma_bench.contracts import UserError
 from sigma_bench.spec import roots
+from sigma_bench.spec.layout import Layout
 from sigma_bench.spec.nodes import NUMBER_AS_TEXT, TAG, Reader
-from sigma_bench.spec.overlay import Block, Document, combinations, resolve
+from sigma_bench.spec.overlay import Block, Document, resolve
 from sigma_bench.spec.problems import describe, fail, nearest, shown
 from sigma_bench.spec.recipe import Recipe
 from sigma_bench.spec.suite import Suite
 from sigma_bench.spec.task import Task
 from sigma_bench.spec.zoo import Zoo
-
-if TYPE_CHECKING:
-    from sigma_bench.spec.layout import Layout
 
 M = TypeVar("M", bound=BaseModel)
 Listing = Literal["recipes", "suites", "tasks", "zoo"]
@@ -46,8 +44,8 @@ def recipe(
     """
     path = roots.find("pretrain", name_or_path, specs=specs)
     choice: dict[Block, str | None] = {"data": data, "size": size, "profiles": profile}
-    source = _named(load_yaml(path), "name", "pretrain", name_or_path, path, specs)
-    return _build(Recipe, resolve(source, choice, bare={}, sets=sets, parse=parse))
+    source = named(load_yaml(path), "name", "pretrain", name_or_path, path, specs)
+    return build_recipe(source, choice, sets)
 
 
 def task(
@@ -71,10 +69,10 @@ def task(
         UserError: Not found, not made for `data`, or anything wrong with the file or the arguments.
     """
     path = roots.find("tasks", id_or_path, specs=specs)
-    source = _named(load_yaml(path), "id", "tasks", id_or_path, path, specs)
+    source = named(load_yaml(path), "id", "tasks", id_or_path, path, specs)
     made = source.values.get("resolved")
     wanted = None if isinstance(made, dict) and data == "official" else data
-    return _task(source, {"data": wanted, "profiles": profile}, sets)
+    return build_task(source, {"data": wanted, "profiles": profile}, sets)
 
 
 def suite(name: str | Path, *, specs: Path | None = None) -> Suite:
@@ -84,8 +82,8 @@ def suite(name: str | Path, *, specs: Path | None = None) -> Suite:
         UserError: Not found, faulty, or it names a task that does not exist.
     """
     path = roots.find("eval", name, specs=specs)
-    document = _named(load_yaml(path), "name", "eval", name, path, specs)
-    built = _build(Suite, document)
+    document = named(load_yaml(path), "name", "eval", name, path, specs)
+    built = build(Suite, document)
     known = roots.names("tasks", specs=specs)
     unknown = [(row, task_id) for row, task_id in enumerate(built.tasks) if task_id not in known]
     if unknown:
@@ -95,14 +93,22 @@ def suite(name: str | Path, *, specs: Path | None = None) -> Suite:
 
 def zoo(*, specs: Path | None = None) -> Zoo:
     """Return the known checkpoints (`eval/zoo.yaml`)."""
-    return _build(Zoo, load_yaml(roots.find("eval", "zoo", specs=specs)))
+    return zoo_file(roots.find("eval", "zoo", specs=specs))
+
+
+def zoo_file(path: Path) -> Zoo:
+    """Return the checkpoints of a file."""
+    return build(Zoo, load_yaml(path))
 
 
 def layout(*, specs: Path | None = None) -> Layout:
     """Return the layout of the published tables (`results/published/layout.yaml`)."""
-    from sigma_bench.spec.layout import Layout
+    return layout_file(roots.find("published", "layout.yaml", specs=specs))
 
-    return _build(Layout, load_yaml(roots.find("published", "layout.yaml", specs=specs)))
+
+def layout_file(path: Path) -> Layout:
+    """Return the layout in a file."""
+    return build(Layout, load_yaml(path))
 
 
 def listing(kind: Listing, *, specs: Path | None = None) -> list[tuple[str, str]]:
@@ -124,29 +130,14 @@ def listing(kind: Listing, *, specs: Path | None = None) -> list[tuple[str, str]
     return rows
 
 
-def validate_all(specs: Path | None = None) -> list[str]:
-    """Return what is wrong with any spec, every combination of overlays included; empty when all is well."""
-    problems: dict[str, None] = {}
+def validate_all(paths: Sequence[Path] | None = None, *, specs: Path | None = None) -> tuple[list[str], int]:
+    """Return what is wrong with the given files, or with all specs that are found, and how many files were checked.
 
-    def attempt(run: Any) -> Any:
-        try:
-            return run()
-        except UserError as error:
-            lines = str(error).splitlines()
-            problems.update(dict.fromkeys(line.strip() for line in (lines[1:] or lines)))
+    Every combination of overlays a file offers is built.
+    """
+    from sigma_bench.spec import check
 
-    for name in roots.names("pretrain", specs=specs):
-        source = attempt(lambda name=name: _source("pretrain", "name", name, specs))
-        for choice in combinations(source, RECIPE_BLOCKS, {}) if source else ():
-            attempt(lambda s=source, c=choice: _build(Recipe, resolve(s, c, bare={}, parse=parse)))
-    for name in roots.names("tasks", specs=specs):
-        source = attempt(lambda name=name: _source("tasks", "id", name, specs))
-        for choice in combinations(source, TASK_BLOCKS, _task_data(source)) if source else ():
-            attempt(lambda s=source, c=choice: _task(s, c, ()))
-    for name in roots.names("eval", specs=specs):
-        attempt(lambda name=name: zoo(specs=specs) if name == "zoo" else suite(name, specs=specs))
-    attempt(lambda: layout(specs=specs))
-    return list(problems)
+    return check.validate_all(paths, specs=specs)
 
 
 def dump(model: BaseModel) -> str:
@@ -273,12 +264,7 @@ def _compose(text: str, where: str) -> yaml.Node | None:
             loader.dispose()
 
 
-def _source(kind: roots.Kind, field: str, name: str, specs: Path | None) -> Document:
-    path = roots.find(kind, name, specs=specs)
-    return _named(load_yaml(path), field, kind, name, path, specs)
-
-
-def _named(
+def named(
     document: Document, field: str, kind: roots.Kind, asked: str | Path, path: Path, specs: Path | None
 ) -> Document:
     """Put the name of a spec, which is that of its file, into the document. A resolved file brings its own."""
@@ -299,19 +285,27 @@ def _within(path: Path, folder: Path) -> bool:
     return path.resolve().is_relative_to(folder.resolve())
 
 
-def _task(source: Document, choice: dict[Block, str | None], sets: Sequence[str]) -> Task:
+def build_recipe(source: Document, choice: dict[Block, str | None], sets: Sequence[str] = ()) -> Recipe:
+    """Return the recipe of a document with the chosen overlays."""
+    return build(Recipe, resolve(source, choice, bare={}, sets=sets, parse=parse))
+
+
+def build_task(source: Document, choice: dict[Block, str | None], sets: Sequence[str] = ()) -> Task:
+    """Return the task of a document with the chosen overlays."""
     only, data = source.values.get("data_only"), choice["data"]
     if isinstance(only, str) and "resolved" not in source.values and data not in (None, only):
         raise UserError(f"task {source.values['id']} exists only with --data {only}, found --data {data}")
-    return _build(Task, resolve(source, choice, bare=_task_data(source), sets=sets, parse=parse))
+    return build(Task, resolve(source, choice, bare=task_data(source), sets=sets, parse=parse))
 
 
-def _task_data(source: Document) -> dict[Block, tuple[str, ...]]:
+def task_data(source: Document) -> dict[Block, tuple[str, ...]]:
+    """Return the names of data a task is measured on without an overlay."""
     only = source.values.get("data_only")
     return {"data": (only,) if isinstance(only, str) else ("official", "custom")}
 
 
-def _build(model: type[M], document: Document) -> M:
+def build(model: type[M], document: Document) -> M:
+    """Return the model of a document; what does not fit it is told as one UserError."""
     try:
         return model.model_validate(document.values)
     except ValidationError as error:

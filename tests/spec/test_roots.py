@@ -127,7 +127,7 @@ assert load.recipe("sigma_mlp", data="miniature", size="nano").train.steps == 50
 assert load.suite("quick").tasks
 assert load.zoo().entries
 assert roots.find("published", "published.csv").is_file()
-assert load.validate_all() == [], load.validate_all()
+assert load.validate_all()[0] == [], load.validate_all()
 """
 
 

@@ -23,7 +23,9 @@ def published() -> list[dict[str, str]]:
 
 
 def test_everything_validates_in_every_combination() -> None:
-    assert load.validate_all() == []
+    problems, checked = load.validate_all()
+    assert problems == []
+    assert checked >= 10
 
 
 def test_validation_finds_a_fault_in_any_file(tmp_path: Path) -> None:
@@ -36,7 +38,7 @@ def test_validation_finds_a_fault_in_any_file(tmp_path: Path) -> None:
     (tmp_path / "tasks/three.yaml").write_text(task.replace("test_crops: 1", "test_crops: 2"))
     (tmp_path / "eval/four.yaml").write_text("title: x\nseeds: 1\ntasks: [linear/ucf102]\n")
     (tmp_path / "eval/five.yaml").write_text("")
-    problems = "\n".join(load.validate_all(specs=tmp_path))
+    problems = "\n".join(load.validate_all(specs=tmp_path)[0])
     assert "size.large.model.decoder_deep: no such key; did you mean 'decoder_depth'?" in problems
     assert "profiles.paper.clustering.assignments: found 'sotf' (text), expected one of hard, soft" in problems
     assert "data.miniature.views.test_crops: found 2" in problems
@@ -145,3 +147,25 @@ def test_every_file_says_what_it_is_what_it_drives_and_what_to_expect(kind: root
         assert "# Code: sigma_bench/" in head, path
         assert "# Expected" in head, path
         assert "# Cost" in head, path
+
+
+def test_given_files_are_checked_for_what_they_are(tmp_path: Path) -> None:
+    shipped = [roots.find("pretrain", "videomae"), roots.find("eval", "zoo"), roots.find("published", "layout.yaml")]
+    assert load.validate_all([*shipped, roots.find("eval", "quick")]) == ([], 4)
+    (tmp_path / "r.yaml").write_text(shipped[0].read_text().replace("steps: 500", "steps: 5OO"))
+    (tmp_path / "z.yaml").write_text(shipped[1].read_text().replace("heads: 12", "heads: 0", 1))
+    (tmp_path / "t.yaml").write_text("tables: {}\n")
+    (tmp_path / "what.yaml").write_text("a: 1\n")
+    files = [tmp_path / name for name in ("r.yaml", "z.yaml", "t.yaml", "what.yaml", "absent.yaml", "absent")]
+    problems, checked = load.validate_all(files)
+    text = "\n".join(problems)
+    assert checked == 6
+    for part in (
+        "data.miniature.train.steps: found '5OO'",
+        "heads: found 0",
+        "t.yaml",
+        "cannot tell what it is",
+        "absent.yaml: no such",
+    ):
+        assert part in text
+    assert "absent: not the path of a YAML file" in text
