@@ -16,6 +16,7 @@ SIBLING = "videomae_pixel_norm.pt"
 def check_pixels(golden: Golden) -> None:
     """Run the steps of VideoMAE; the initial weights of the raw variant are those of its normalised sibling."""
     values = golden.values
+    config = values["config"]
     state = values.get("state_dict")
     if state is None:
         sibling = golden.path.with_name(SIBLING)
@@ -23,8 +24,8 @@ def check_pixels(golden: Golden) -> None:
             golden.into.skipped("loss_steps", f"holds no weights, and {SIBLING}, which has them, is not beside it")
             return
         state = load(sibling)["state_dict"]
-    model = masked_model_of(values["config"], state, golden.device)
-    decay = values["config"].get("weight_decay", WEIGHT_DECAY)
+    model = masked_model_of(config, state, golden.device)
+    decay = config.get("weight_decay", WEIGHT_DECAY)
     optimizer = adamw(pretraining_groups(model, decay), 0.0)
     for step, (rate, loss) in enumerate(zip(values["lr_steps"], values["loss_steps"], strict=True)):
         clips = clips_of(values["video_u8"][step], golden.device)

@@ -37,6 +37,6 @@ def check_ranks(golden: Golden) -> None:
             continue
         ours = sinkhorn(scores, float(match[2]), int(match[3]))
         if match[1].startswith("rank"):
-            parts = ours.split([len(values[rank]) for rank in ranks])
+            parts = torch.split(ours, [len(values[rank]) for rank in ranks])
             ours = parts[ranks.index(f"scores.{match[1]}")]
         golden.into.close(key, ours, q, TOLERANCE)

@@ -1,0 +1,46 @@
+"""Parameter groups and schedules (their golden vectors are checked by tests/runs/verify)."""
+
+import numpy as np
+import pytest
+import torch
+
+from sigma_bench.models.masked import masked_model
+from sigma_bench.train.optim import adamw, pretraining_groups
+from sigma_bench.train.schedule import cosine_with_warmup
+
+
+def test_groups_hold_every_trainable_parameter_once():
+    model = masked_model("nano", out_dim=8, image_size=32, frames=4, prototypes=5)
+    model.encoder.patch_embed.requires_grad_(False)
+    plain, decayed = pretraining_groups(model, 0.05)
+    held = [id(p) for g in (plain, decayed) for p in g["params"]]
+    assert sorted(held) == sorted(id(p) for p in model.parameters() if p.requires_grad)
+    assert plain["weight_decay"] == 0
+    assert decayed["weight_decay"] == 0.05
+    assert "mask_token" in plain["names"]
+    assert "prototypes" in decayed["names"]
+    assert adamw([plain, decayed], 1e-3).defaults["betas"] == (0.9, 0.95)
+
+
+def test_a_model_of_vectors_alone_has_one_group():
+    assert len(pretraining_groups(torch.nn.LayerNorm(4), 0.05)) == 1
+
+
+def test_peak_is_held_for_two_steps_and_the_end_stays_above_final():
+    values = cosine_with_warmup(1.0, 0.1, 20, 5)
+    assert values.shape == (20,)
+    assert values[0] == 0
+    assert values[4] == values[5] == values.max() == 1
+    assert 0.1 < values[-1] < 0.12
+    assert (np.diff(values[5:]) < 0).all()
+
+
+@pytest.mark.parametrize(("total", "warmup"), [(0, 0), (3, 3), (1, 1), (1, 0)])
+def test_short_schedules(total, warmup):
+    assert len(cosine_with_warmup(1.0, 0.0, total, warmup)) == total
+
+
+@pytest.mark.parametrize("warmup", [-1, 11])
+def test_a_warm_up_that_does_not_fit_is_an_error(warmup):
+    with pytest.raises(ValueError, match="does not fit"):
+        cosine_with_warmup(1.0, 0.0, 10, warmup)
