@@ -1,5 +1,6 @@
 """Rows to play with."""
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -57,3 +58,15 @@ def sigma_dino() -> dict[str, Any]:
         "epochs": "800",
         "motion_guidance": "no",
     }
+
+
+@pytest.fixture
+def measured(make_row, sigma_dino):
+    """Make a row of SIGMA-DINO; each system has weights of its own."""
+
+    def make(**fields):
+        fields = {**sigma_dino, **fields}
+        weights = hashlib.sha256(repr(sorted((k, v) for k, v in fields.items() if k == "system")).encode()).hexdigest()
+        return make_row(**{"checkpoint_sha256": weights, **fields})
+
+    return make

@@ -1,13 +1,9 @@
 """Tables: what is matched, what is refused, what is marked, what never meets."""
 
-import csv
-import hashlib
-
 import pytest
 
 from sigma_bench.contracts import UserError
 from sigma_bench.results import published, render, tables
-from sigma_bench.results.store import Store
 from sigma_bench.results.table import Block, Line, Table
 from sigma_bench.spec import load
 
@@ -27,18 +23,6 @@ def values(published_dir):
 @pytest.fixture
 def build(values, layout):
     return lambda table, rows=(): tables.build(table, rows, values, layout)
-
-
-@pytest.fixture
-def measured(make_row, sigma_dino):
-    """Make a row of SIGMA-DINO; each system has weights of its own."""
-
-    def make(**fields):
-        fields = {**sigma_dino, **fields}
-        weights = hashlib.sha256(repr(sorted((k, v) for k, v in fields.items() if k == "system")).encode()).hexdigest()
-        return make_row(**{"checkpoint_sha256": weights, **fields})
-
-    return make
 
 
 def lines_of(table: Table, kind: str = "measured") -> list[tuple[Block, Line]]:
@@ -321,39 +305,3 @@ def test_a_column_of_a_miniature_is_the_metric_the_paper_prints(layout, measured
     rows += [measured(**mini, task="linear/mine", metric="top5")]
     (table,) = tables.miniature(rows, layout)
     assert [(head.task, head.metric) for head in table.heads] == [("linear/mine", "top5"), ("linear/ucf101", "top1")]
-
-
-def test_write_all(tmp_path, measured, published_dir):
-    Store(tmp_path / "rows").append("linear", [measured(), measured(data="miniature", evaluator="linear")])
-    with open(tmp_path / "rows" / "linear.csv", "ab") as stream:
-        stream.write(b"torn")
-    written = tables.write_all(tmp_path / "rows", tmp_path / "out", ["md", "csv"], [1, "6", "miniature"],
-                               published_dir=published_dir)  # fmt: skip
-    names = ["T1.md", "T1.csv", "T6a.md", "T6a.csv", "T6b.md", "T6b.csv", "miniature_linear.md", "miniature_linear.csv"]
-    assert [path.name for path in written] == [*names, "problems.txt"]
-    assert "linear.csv:4: " in (tmp_path / "out" / "problems.txt").read_text(encoding="utf-8")
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted(path.name for path in written)
-    tables.write_all(tmp_path / "none", tmp_path / "out", ["md"], ["1"], published_dir=published_dir)
-    assert not (tmp_path / "out" / "problems.txt").exists()
-
-
-def test_write_all_of_everything_without_rows(tmp_path, published_dir, layout):
-    written = tables.write_all(tmp_path / "none", tmp_path / "out", published_dir=published_dir)
-    assert len(written) == 3 * len(layout.tables)
-    with open(tmp_path / "out" / "T1.csv", encoding="utf-8", newline="") as stream:
-        lines = list(csv.DictReader(stream))
-    assert len(lines) == 36
-    assert (lines[-1]["Method"], lines[-1]["value"], lines[-1]["best"]) == ("sigma w/ DINO", "66.7", "best")
-
-
-def test_write_all_refuses_what_it_cannot_do(tmp_path, published_dir):
-    (tmp_path / "file").write_text("x", encoding="utf-8")
-    with pytest.raises(UserError, match="format 'html'"):
-        tables.write_all(tmp_path, tmp_path / "out", ["html"], published_dir=published_dir)
-    with pytest.raises(UserError, match="is a file"):
-        tables.write_all(tmp_path / "file", tmp_path / "out", published_dir=published_dir)
-    with pytest.raises(UserError, match=r"layout\.yaml"):
-        tables.write_all(tmp_path, tmp_path / "out", published_dir=tmp_path)
-    with pytest.raises(UserError, match="no table 'T77'"):
-        tables.write_all(tmp_path, tmp_path / "out", ["md"], ["T77"], published_dir=published_dir)
-    assert not (tmp_path / "out").exists()
