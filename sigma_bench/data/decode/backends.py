@@ -1,0 +1,94 @@
+"""Which decoder reads a file. The choice is always a name; nothing falls back to another decoder unasked.
+
+Policies besides the names of the decoders:
+
+- `auto`: decord where it is installed, otherwise PyAV, for every file alike. The default of evaluations: published
+  protocols were measured with decord, and a file it cannot open is a sample that is counted as missing.
+- `decord+pyav`: decord, and PyAV for a file that decord cannot open. The default of pretraining: no file that can be
+  decoded is lost, and no number depends on which of the two read a clip. Each reader says which one it was.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+
+from sigma_bench import registry
+from sigma_bench.contracts import UserError
+from sigma_bench.data.decode.errors import DecodeError
+from sigma_bench.data.decode.interface import Backend, Reader
+
+CHAIN = "decord+pyav"
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A decoder as `listing` shows it: version where it can be used, otherwise the reason why not."""
+
+    name: str
+    version: str | None
+    unavailable: str | None
+
+    def __str__(self) -> str:
+        return f"{self.name:<12} {self.version or 'unavailable: ' + str(self.unavailable)}"
+
+
+class Chain:
+    """decord, and PyAV for a file that decord cannot open."""
+
+    name = CHAIN
+
+    def __init__(self, first: Backend, second: Backend) -> None:
+        self._both = (first, second)
+
+    def version(self) -> str:
+        """Return both versions."""
+        return "; ".join(f"{b.name} {b.version()}" for b in self._both)
+
+    def unavailable(self) -> str | None:
+        """Return why one of the two cannot be used; None where both can."""
+        return next((reason for b in self._both if (reason := b.unavailable())), None)
+
+    def open(self, path: str | os.PathLike[str]) -> Reader:
+        """Open a file with the first that can; the reader's `backend` names it.
+
+        Raises:
+            DecodeError: Neither can.
+        """
+        first, second = self._both
+        try:
+            return first.open(path)
+        except DecodeError:
+            return second.open(path)
+
+
+@cache
+def pick(name: str = "auto") -> Backend:
+    """Return the decoder or policy `name`.
+
+    Raises:
+        UserError: No such decoder, or it cannot be used here.
+    """
+    if name == "auto":
+        return pick("pyav" if _backend("decord").unavailable() else "decord")
+    backend: Backend = Chain(_backend("decord"), _backend("pyav")) if name == CHAIN else _backend(name)
+    reason = backend.unavailable()
+    if reason is not None:
+        raise UserError(f"decoder '{name}' cannot be used here: {reason}")
+    return backend
+
+
+def listing() -> list[Listed]:
+    """Return every decoder with its version, or why it cannot be used here."""
+    found = []
+    for name in sorted(registry.names("decoders")):
+        backend = _backend(name)
+        reason = backend.unavailable()
+        found.append(Listed(name, None if reason else backend.version(), reason))
+    return found
+
+
+def _backend(name: str) -> Backend:
+    made: Backend = registry.get("decoders", name)()
+    return made
