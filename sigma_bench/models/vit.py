@@ -117,8 +117,8 @@ class Block(nn.Module):
 class PatchEmbed(nn.Module):
     """Non-overlapping tubelets, each one projected by the same linear map.
 
-    `proj` is a Conv3d for the sake of its parameter names; its stride is its kernel, so it is applied as a linear layer
-    and only to the tubelets that are asked for.
+    All tubelets go through the convolution `proj`; where only some are asked for, they are cut out first and the same
+    weights are applied as a linear layer, so that hidden ones cost nothing.
     """
 
     def __init__(self, patch: int, tubelet: int, dim: int) -> None:
@@ -128,12 +128,14 @@ class PatchEmbed(nn.Module):
 
     def forward(self, clips: torch.Tensor, ids_Bn: torch.Tensor | None = None) -> torch.Tensor:
         """Return the embedded tubelets in (t, h, w) order, all (B, N, D) or those of `ids_Bn` (B, n, D)."""
+        if ids_Bn is None:
+            every: torch.Tensor = self.proj(clips).flatten(2).transpose(1, 2)
+            return every
         B, C, T, H, W = clips.shape
         t, p, _ = self.kernel
-        cut = clips.view(B, C, T // t, t, H // p, p, W // p, p).permute(0, 2, 4, 6, 1, 3, 5, 7)
-        tubes = cut.reshape(B, -1, C * t * p * p)
-        chosen = tubes if ids_Bn is None else take(tubes, ids_Bn)
-        return F.linear(chosen, self.proj.weight.flatten(1), self.proj.bias)
+        cut = clips.reshape(B, C, T // t, t, H // p, p, W // p, p).permute(0, 2, 4, 6, 1, 3, 5, 7)
+        tubes = take(cut.reshape(B, -1, C * t * p * p), ids_Bn)
+        return F.linear(tubes, self.proj.weight.flatten(1), self.proj.bias)
 
 
 class VideoViT(nn.Module):
@@ -221,7 +223,7 @@ class VideoViT(nn.Module):
         if norm and last == depth - 1:
             x = self.norm(x)
         if visible is None:
-            return Tokens(x.view(len(x), *self.grid, -1), None)
+            return Tokens(x.reshape(len(x), *self.grid, -1), None)
         return Tokens(x[:, None, None], None)
 
     def forward_visible(self, clips: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

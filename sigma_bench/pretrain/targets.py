@@ -18,7 +18,7 @@ def unit_range(clips: torch.Tensor, mean: Sequence[float], std: Sequence[float])
 def tubes(clips01: torch.Tensor, patch: int, tubelet: int) -> torch.Tensor:
     """Cut clips (B, 3, T, H, W) into tubes (B, N, t*p*p, 3), tokens in (t, h, w) order."""
     B, C, T, H, W = clips01.shape
-    cut = clips01.view(B, C, T // tubelet, tubelet, H // patch, patch, W // patch, patch)
+    cut = clips01.reshape(B, C, T // tubelet, tubelet, H // patch, patch, W // patch, patch)
     return cut.permute(0, 2, 4, 6, 3, 5, 7, 1).reshape(B, -1, tubelet * patch * patch, C)
 
 

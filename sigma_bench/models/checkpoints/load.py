@@ -57,7 +57,8 @@ def load_encoder(
     """
     asked = Asked(heads, frames, image_size)
     if random.is_random(str(path)):
-        return random.build(str(path), asked)
+        untrained = random.build(str(path), asked)
+        return untrained, random.describe(str(path), untrained)
     file = read(Path(path))
     found = unwrap(file.content, file.path)
     stated = described(found.beside, file.path)

@@ -20,12 +20,13 @@ def is_random(name: str) -> bool:
     return name.startswith(PREFIX)
 
 
-def build(name: str, asked: Asked) -> tuple[VideoViT, LoadReport]:
+def build(name: str, asked: Asked | None = None) -> VideoViT:
     """Build the untrained encoder `random:SIZE[:SEED]` (seed 0 where none is given); the global generator is kept.
 
     Raises:
         UserError: The name is not of that form, or no such size.
     """
+    asked = asked or Asked()
     size_name, _, seed_text = name.removeprefix(PREFIX).partition(":")
     if seed_text and not (seed_text.isascii() and seed_text.isdigit()):
         raise UserError(f"'{name}': '{seed_text}' is no seed; expected {PREFIX}SIZE or {PREFIX}SIZE:SEED")
@@ -44,22 +45,26 @@ def build(name: str, asked: Asked) -> tuple[VideoViT, LoadReport]:
             size.heads,
             family="random",
         )
+    return encoder.eval()
+
+
+def describe(name: str, encoder: VideoViT) -> LoadReport:
+    """Return the report of an untrained encoder; its digest is that of its weights."""
     digest = hashlib.sha256()
     for key, tensor in encoder.state_dict().items():
         digest.update(key.encode())
         digest.update(tensor.numpy().tobytes())
-    report = LoadReport(
+    return LoadReport(
         path=name,
         container="none",
         family="random",
         guessed=False,
         backbone=encoder.spec.backbone,
-        heads=size.heads,
+        heads=encoder.spec.heads,
         matched=Count(),
         missing=Count(),
         unexpected=Count(),
         dropped=Count(),
         sha256=digest.hexdigest(),
-        notes=(f"untrained, seed {seed}",),
+        notes=("untrained",),
     )
-    return encoder.eval(), report

@@ -45,3 +45,13 @@ class LoadReport:
     sha256: str
     notes: tuple[str, ...] = ()
     system: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def headline(self) -> str:
+        """One line for the log: what was loaded, how much of it fitted, what was assumed."""
+        guess = ", told from the names of its tensors" if self.guessed else ""
+        parts = [f"{self.path}: {self.backbone} of family {self.family}{guess}"]
+        if self.matched.tensors:
+            parts.append(f"{self.matched.tensors} tensors ({self.matched.parameters / 1e6:.2f} M) fill the encoder")
+            parts.append(f"{self.dropped.tensors} not needed, {self.unexpected.tensors} unknown")
+        return "; ".join([*parts, *self.notes])

@@ -12,9 +12,10 @@ import torch
 from sigma_bench.contracts import UserError
 from sigma_bench.runs.verify import features, frames, masks, optimiser, positions, reconstruction, sigma, sinkhorn
 from sigma_bench.runs.verify.record import Comparison, Record, exit_code
+from sigma_bench.runs.verify.render import as_json_line, as_text, default_folder
 from sigma_bench.runs.verify.vectors import Golden, load
 
-__all__ = ["CHECKS", "Record", "exit_code", "run"]
+__all__ = ["CHECKS", "Record", "exit_code", "report", "run"]
 
 CHECKS: dict[str, Callable[[Golden], None]] = {
     "sinkhorn_single.pt": sinkhorn.check,
@@ -56,6 +57,23 @@ def run(golden_dir: Path, device: str = "cpu", only: list[str] | None = None) ->
         for path in files:
             records += _check_file(path, str(path.relative_to(golden_dir)), device)
     return records
+
+
+def report(golden: Path | None, device: str, as_json: bool) -> tuple[list[str], int]:
+    """Return the lines to print and the exit code of a verification.
+
+    Args:
+        golden: Folder of golden vectors; those of the checkout where None.
+        device: Where to compute.
+        as_json: Give one line of JSON.
+
+    Raises:
+        UserError: No such folder, nothing in it, or no such device.
+    """
+    folder = default_folder() if golden is None else golden
+    records = run(folder, device)
+    lines = [as_json_line(records, folder, device)] if as_json else as_text(records, folder, device)
+    return lines, exit_code(records)
 
 
 def _files(golden_dir: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -97,5 +98,7 @@ class Comparison:
         self.records.append(Record(self.file, key, None, None, "skipped", reason))
 
     def _add(self, key: str, error: float, tolerance: float, reason: str = "") -> None:
+        if not math.isfinite(error):
+            reason = reason or "the difference is infinite or undefined"
         status: Status = "ok" if error <= tolerance else "failed"  # an undefined error compares as false
         self.records.append(Record(self.file, key, error, tolerance, status, reason))

@@ -41,6 +41,7 @@ def test_own_run_needs_no_word_from_the_user(tmp_path, model):
     assert report.matched.tensors == len(encoder.state_dict())
     assert report.dropped.tensors == len(model.state_dict()) - report.matched.tensors
     assert report.unexpected.tensors == report.missing.tensors == 0
+    assert f"{report.matched.tensors} tensors" in report.headline
     clips = torch.randn(1, 3, 4, 32, 32)
     with torch.no_grad():
         assert torch.equal(encoder(clips), model.encoder.eval()(clips))

@@ -10,7 +10,7 @@ import torch
 from sigma_bench.contracts import UserError
 from sigma_bench.losses import sinkhorn as sinkhorn_module
 from sigma_bench.pretrain import forward
-from sigma_bench.runs.verify import CHECKS, Record, exit_code, run
+from sigma_bench.runs.verify import CHECKS, Record, exit_code, report, run
 
 FILES = sorted([*CHECKS, *(f"feat_{n}.pt" for n in ("sigma", "sigma_dino", "videomae", "videomae_bare"))])
 
@@ -165,3 +165,35 @@ def test_other_sizes_hold_too(tmp_path):
         q /= q.sum(0, keepdim=True)
     torch.save({"odd.scores": scores, "odd.q.eps0.03.it4": q.t().float()}, tmp_path / "sinkhorn_single.pt")
     assert [r.status for r in run(tmp_path)] == ["ok"]
+
+
+def test_report_tells_files_failures_and_a_summary(golden, tmp_path):
+    _changed(golden, tmp_path, "sinkhorn_single.pt", lambda v: v["tall.q.eps0.03.it3"].add_(2e-5))
+    (tmp_path / "new.pt").write_bytes(b"\0")
+    shutil.copy(golden / "feat_sigma.pt", tmp_path)
+    lines, code = report(tmp_path, "cpu", False)
+    text = "\n".join(lines)
+    assert code == 1
+    for said in (
+        "FAILED  sinkhorn_single.pt: 7/8",
+        "failed: tall.q.eps0.03.it3 differs by",
+        "skipped: checkpoint",
+        "new.pt",
+    ):
+        assert said in text
+    assert lines[-1].endswith("7 ok, 1 failed, 1 skipped, 1 unknown")
+
+
+def test_report_as_json_is_one_strict_line(golden, tmp_path):
+    _changed(golden, tmp_path, "sinkhorn_single.pt", lambda v: v["tall.q.eps0.03.it3"].fill_(float("nan")))
+    (line,), code = report(tmp_path, "cpu", True)
+    told = json.loads(line, parse_constant=lambda _: pytest.fail("not strict JSON"))
+    assert (code, told["exit_code"], told["counts"]) == (1, 1, {"failed": 1, "ok": 7})
+    (failed,) = [r for r in told["records"] if r["status"] == "failed"]
+    assert failed["error"] is None
+    assert "undefined" in failed["reason"]
+
+
+def test_report_takes_the_vectors_of_the_checkout():
+    lines, code = report(None, "cpu", False)
+    assert code == 0, lines

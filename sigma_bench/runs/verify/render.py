@@ -1,0 +1,88 @@
+"""The result of a verification as text or JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from sigma_bench.contracts import UserError
+from sigma_bench.runs.verify.record import Record, exit_code
+
+CHECKOUT = Path(__file__).parents[3] / "tests" / "golden"
+
+
+def default_folder() -> Path:
+    """Return the golden vectors of the checkout this package runs from.
+
+    Raises:
+        UserError: It runs from an installation, which has none.
+    """
+    if not CHECKOUT.is_dir():
+        raise UserError(
+            "golden vectors are part of a checkout (tests/golden), not of an installation: give --golden DIR"
+        )
+    return CHECKOUT
+
+
+def as_json_line(records: Sequence[Record], folder: Path, device: str) -> str:
+    """Return one JSON object with all records; a difference that is no number becomes null."""
+    rows = [asdict(record) for record in records]
+    for row in rows:
+        if row["error"] is not None and not math.isfinite(row["error"]):
+            row["error"] = None
+    counts = Counter(record.status for record in records)
+    return json.dumps(
+        {
+            "golden": str(folder),
+            "device": device,
+            "counts": dict(sorted(counts.items())),
+            "exit_code": exit_code(records),
+            "records": rows,
+        },
+        allow_nan=False,
+    )
+
+
+def as_text(records: Sequence[Record], folder: Path, device: str) -> list[str]:
+    """Return one line a file with its worst comparison, one for each failure and skip, and a summary."""
+    lines = []
+    for file in dict.fromkeys(record.file for record in records):
+        own = [record for record in records if record.file == file]
+        compared = [record for record in own if record.status in ("ok", "failed")]
+        if compared:
+            failed = sum(record.status == "failed" for record in compared)
+            lines.append(
+                f"{'FAILED' if failed else 'ok':8}{file}: {len(compared) - failed}/{len(compared)}{_worst(own)}"
+            )
+        lines += [f"  {_single(record)}" for record in own if record.status in ("failed", "skipped")]
+    unknown = dict.fromkeys(record.file for record in records if record.status == "unknown")
+    if unknown:
+        lines.append(f"{'unknown':8}{len(unknown)} files with nothing known about them or a part: {', '.join(unknown)}")
+    counts = Counter(record.status for record in records)
+    told = ", ".join(f"{counts[status]} {status}" for status in ("ok", "failed", "skipped", "unknown"))
+    if not counts["ok"] and not counts["failed"]:
+        told += "; nothing was compared"
+    return [*lines, f"{folder} on {device}: {told}"]
+
+
+def _worst(records: Sequence[Record]) -> str:
+    shares = [
+        (record.error / record.tolerance, record)
+        for record in records
+        if record.status == "ok" and record.error is not None and record.tolerance
+    ]
+    if not shares:
+        return ""
+    share, record = max(shares, key=lambda entry: entry[0])
+    return f", closest to its tolerance {record.key}: {record.error:.1e} of {record.tolerance:.0e} ({share:.0%})"
+
+
+def _single(record: Record) -> str:
+    size = "" if record.error is None else f" differs by {record.error:.2e}, allowed {record.tolerance:.0e}"
+    reason = f" ({record.reason})" if record.reason else ""
+    mark = ", advisory" if record.advisory else ""
+    return f"{record.status}{mark}: {record.key or record.file}{size}{reason}"
