@@ -10,9 +10,10 @@ from __future__ import annotations
 import torch
 import torch.distributed as dist
 
-SAFE_EXPONENT = 60.0
-"""Largest (max - min) / epsilon of the scaling form: with the prototype weights at most 1, every sum it takes then
-stays within e^-60 and M e^60, and what underflows weighs less than 1e-11 of its sum."""
+SAFE_EXPONENT = 68.0
+"""Largest (max - min) / epsilon of the scaling form. With the prototype weights at most 1, every sum it takes then
+stays within e^-68 and M e^68, and of a sum over 3000 prototypes less than 1e-4 can underflow in the worst case. Cosine
+scores at epsilon 0.03 stay below it whatever they are (2 / 0.03 = 66.7)."""
 FLOOR = -1e30
 """Lowest exponent of the logarithmic form; keeps differences of any float32 scores finite."""
 

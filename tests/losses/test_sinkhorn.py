@@ -70,7 +70,7 @@ def test_both_forms_agree(monkeypatch, epsilon, iterations):
     assert torch.allclose(sinkhorn(scores, epsilon, iterations), scaled, atol=1e-5)
 
 
-@pytest.mark.parametrize("exponent", [20.0, 59.0, 61.0, 300.0])
+@pytest.mark.parametrize("exponent", [20.0, 67.0, 69.0, 300.0])
 def test_accurate_on_both_sides_of_the_switch(exponent):
     scores = _scores((150, 20, 9))
     epsilon = (scores.max() - scores.min()).item() / exponent
@@ -83,6 +83,13 @@ def test_extreme_scores_stay_finite(scale, epsilon):
     assert bool(q.isfinite().all())
     assert float(q.min()) >= 0
     assert torch.allclose(q.sum(1), torch.ones(40), atol=1e-5)
+
+
+def test_cosine_scores_at_the_smallest_recipe_epsilon_take_the_fast_form(monkeypatch):
+    scores = _scores((300, 40, 2)).sign() * torch.linspace(0.01, 1, 300).unsqueeze(1)
+    expected = _reference(scores, 0.03, 10)
+    monkeypatch.setattr(module, "_by_logarithms", None)
+    assert torch.allclose(sinkhorn(scores, 0.03, 10).double(), expected, atol=1e-5)
 
 
 def test_constant_scores_give_uniform_assignments():
