@@ -25,7 +25,9 @@ app.add_typer(data_app, name="data")
 Sets = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one setting: --set train.base_lr=1e-3")
 ]
-Specs = Annotated[Path | None, typer.Option("--specs", help="Folder of own specs (pretrain/, eval/, tasks/), tried first")]
+Specs = Annotated[
+    Path | None, typer.Option("--specs", help="Folder of own specs (pretrain/, eval/, tasks/), tried first")
+]
 DataRoot = Annotated[Path | None, typer.Option(help="Folder of the data sets, default $SIGMA_BENCH_DATA")]
 Results = Annotated[Path, typer.Option(help="Folder of the row CSVs")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
@@ -93,7 +95,9 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="Folder of features and artifacts")] = Path("runs/eval"),
     results: Results = Path("results/rows"),
     seeds: Annotated[int | None, typer.Option(min=1, help="Number of evaluation seeds; default: the suite's")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Use so many samples of each list; stored in the row")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Use so many samples of each list; stored in the row")
+    ] = None,
     force: Annotated[bool, typer.Option(help="Measure again what has a row; the new row supersedes it")] = False,
     family: Annotated[str | None, typer.Option(help="Family of the checkpoint where its keys cannot tell")] = None,
     heads: Annotated[int | None, typer.Option(help="Attention heads where the shapes cannot tell")] = None,
@@ -136,7 +140,9 @@ def evaluate(
 
 @app.command(epilog="Examples: sigma-bench tables --table 1 | sigma-bench tables --format tex --out results/tables")
 def tables(
-    table: Annotated[list[str] | None, typer.Option(help="Number of a table of the paper; repeatable; default all")] = None,
+    table: Annotated[
+        list[str] | None, typer.Option(help="Number of a table of the paper; repeatable; default all")
+    ] = None,
     format: Annotated[list[str] | None, typer.Option(help="md, tex or csv; repeatable")] = None,
     results: Results = Path("results/rows"),
     out: Annotated[Path, typer.Option(help="Folder the tables are written to")] = Path("results/tables"),
@@ -162,7 +168,9 @@ def list_(
 
 @app.command(epilog="Examples: sigma-bench validate | sigma-bench validate my/recipe.yaml")
 def validate(
-    paths: Annotated[list[Path] | None, typer.Argument(help="Files to check; default: all specs that are found")] = None,
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Files to check; default: all specs that are found")
+    ] = None,
     specs: Specs = None,
 ) -> None:
     """Check specs against their schemas, every overlay included."""
@@ -177,7 +185,9 @@ def validate(
 
 @app.command(epilog="Examples: sigma-bench verify | sigma-bench verify --golden DIR --device cuda --json")
 def verify(
-    golden: Annotated[Path | None, typer.Option(help="Folder of golden vectors; default: tests/golden of a checkout")] = None,
+    golden: Annotated[
+        Path | None, typer.Option(help="Folder of golden vectors; default: tests/golden of a checkout")
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
     as_json: AsJson = False,
 ) -> None:

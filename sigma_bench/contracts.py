@@ -84,6 +84,8 @@ class Run:
     limit: int | None = None
     precision: str = "fp32"
     workers: int = 2
+    pool: Any = None
+    """Decoding processes that the tasks of a command share; None starts some for each use."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from sigma_bench.data import transforms
 from sigma_bench.data.decode.pool import DecodePool, Result
 from sigma_bench.data.index import Index
 from sigma_bench.data.load import ClipRequest
-from sigma_bench.train.progress import Reporter
+from sigma_bench.progress import Reporter
 
 VERSION = 1
 """Raised when the same request would give other numbers: part of the key of the cache."""
@@ -155,11 +156,13 @@ def _compute(
     partial.mkdir(parents=True)
     shape = (index.count, views.count, encoder.spec.embed_dim)
     values = np.lib.format.open_memmap(partial / "values.npy", mode="w+", dtype=np.float32, shape=shape)
-    ok, errors, decoders = np.zeros(index.count, bool), {}, {}
+    ok = np.zeros(index.count, bool)
+    errors: dict[str, str] = {}
+    decoders: dict[str, int] = {}
     ids = index.table["id"].to_pylist()
     began = time.perf_counter()
     with (
-        DecodePool("sigma_bench.data.load:load_clips", workers=run.workers) as workers,
+        _decoders(run) as workers,
         Reporter(f"features of {index.name} {index.split}", index.count, "video") as reporter,
     ):
         for rows, clips in _chunks(workers, index, views, encoder, run, ids, errors, decoders):
@@ -171,6 +174,12 @@ def _compute(
     origin = {**wanted, "errors": errors, "decoders": decoders, "seconds": round(time.perf_counter() - began, 3)}
     (partial / "origin.json").write_text(json.dumps(origin, indent=1), encoding="utf-8")
     partial.rename(place)
+
+
+def _decoders(run: Run) -> AbstractContextManager[DecodePool]:
+    if run.pool is not None:
+        return nullcontext(run.pool)
+    return DecodePool("sigma_bench.data.load:load_clips", workers=run.workers)
 
 
 def _chunks(

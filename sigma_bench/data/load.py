@@ -13,7 +13,7 @@ from sigma_bench.contracts import UserError
 from sigma_bench.data import boxes, clips
 from sigma_bench.data.boxes import Box
 from sigma_bench.data.clips import Indices
-from sigma_bench.data.decode.backends import pick
+from sigma_bench.data.decode.recent import recent
 
 SAMPLINGS = ("pretraining", "dense_train", "dense_test", "segments_train", "segments_test")
 BOXES = ("full", "center", "multi_scale", "random_resized")
@@ -76,7 +76,7 @@ def load_clips(request: ClipRequest) -> tuple[list[np.ndarray], dict[str, Any]]:
     """
     rngs = [_rng(request.seed, clip) for clip in range(request.clips)]
     _rules(request)
-    backend = pick(request.backend)
+    backend = recent(request.backend)
     reader = backend.open(Path(request.path))
     try:
         start, end = _span(request, reader.count)

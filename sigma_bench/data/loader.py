@@ -19,13 +19,17 @@ MakeRequest = Callable[[int, tuple[int, ...]], Any]
 """(row of the index, seed words of this draw) -> request of the pool's job."""
 
 
+Draw = tuple[int, int, tuple[int, ...]]
+"""(place in the order of this process, row of the index, seed words)."""
+
+
 class TooManyBroken(UserError):
     """More files of a training set cannot be decoded than the stated bound allows."""
 
 
 @dataclass
 class Batch:
-    """A micro-batch: `clips` uint8 (B, 3, T, H, W) on the device, the rows they show and the seed words of each draw."""
+    """A micro-batch: `clips` uint8 (B, 3, T, H, W) on the device, the rows they show, the seed words of each draw."""
 
     clips: torch.Tensor
     rows: list[int]
@@ -115,13 +119,13 @@ class TrainingLoader:
         mine = rows.reshape(-1, self.world, self.batch)[:, self.rank].reshape(-1)
         where = np.arange(len(rows)).reshape(-1, self.world, self.batch)[:, self.rank].reshape(-1)
         first = offset * self.batch
-        todo = deque(
+        todo: deque[Draw] = deque(
             (slot, int(mine[slot]), (self.seed, epoch, int(where[slot]), 0)) for slot in range(first, len(mine))
         )
         yield from self._batches(todo, first)
 
-    def _batches(self, todo: deque[tuple[int, int, tuple[int, ...]]], first: int) -> Iterator[Batch]:
-        in_flight: dict[int, tuple[int, int, tuple[int, ...]]] = {}
+    def _batches(self, todo: deque[Draw], first: int) -> Iterator[Batch]:
+        in_flight: dict[int, Draw] = {}
         ready: dict[int, tuple[torch.Tensor, int, tuple[int, ...]]] = {}
         lowest, end = first, first + len(todo)
         while lowest < end:
@@ -140,8 +144,8 @@ class TrainingLoader:
 
     def _requests(
         self,
-        todo: deque[tuple[int, int, tuple[int, ...]]],
-        in_flight: dict[int, tuple[int, int, tuple[int, ...]]],
+        todo: deque[Draw],
+        in_flight: dict[int, Draw],
     ) -> Iterator[Any]:
         number = 0
         while todo:
@@ -150,9 +154,7 @@ class TrainingLoader:
             number += 1
             yield self.make_request(entry[1], entry[2])
 
-    def _replacement(
-        self, slot: int, row: int, seed: tuple[int, ...], reason: str
-    ) -> tuple[int, int, tuple[int, ...]]:
+    def _replacement(self, slot: int, row: int, seed: tuple[int, ...], reason: str) -> Draw:
         name = self._ids[row]
         self.replaced.draws += 1
         if name not in self.replaced.reasons:

@@ -66,13 +66,12 @@ def evaluate(encoder: Encoder, task: Any, run: Run) -> Evaluation:
 
 def views_of(task: Any, stride: int, seed: int) -> tuple[Views, Views]:
     """Return the training and the test views of a task."""
-    augmented = task.views.box != "none"
     train = Views(
         sampling="segments_train" if task.clips.sampling == "segments" else "dense_train",
         clips=task.views.train,
         crops=1,
         stride=stride,
-        box="random_resized" if augmented else "full",
+        box="full" if task.views.augment == "none" else task.views.augment,
         flip=task.views.flip,
         seed=seed,
     )
@@ -109,20 +108,21 @@ def probe_once(
         "seed": seed,
         "device": run.device,
     }
-    scores, best, held_rows = [float("nan")] * len(grid), 0, np.empty(0, dtype=np.int64)
+    scores: list[float | None] = [None] * len(grid)
+    best, held_rows = 0, np.empty(0, dtype=np.int64)
     if len(grid) > 1:
         kept, held = indices.holdout(usable, task.probe.holdout, seed)
         kept_rows, held_rows = (np.array([row_of[name] for name in part.ids]) for part in (kept, held))
         tried = probes.fit(train.values_NVD, labels, kept_rows, grid, **fit)
         guesses = tried.probabilities(train.values_NVD[held_rows]).argmax(-1)
-        scores = [top1(g, labels[held_rows]) for g in guesses]
-        best = int(np.argmax(scores))
+        scores = [round(top1(g, labels[held_rows]), 3) for g in guesses]
+        best = int(np.argmax([s if s is not None else -1.0 for s in scores]))
     final = probes.fit(train.values_NVD, labels, rows, [grid[best]], **fit)
     chosen = {
         "rate": grid[best].rate,
         "weight_decay": grid[best].weight_decay,
         "held_out": len(held_rows),
-        "grid": [[s.rate, s.weight_decay, round(v, 3)] for s, v in zip(grid, scores, strict=True)],
+        "grid": [[s.rate, s.weight_decay, v] for s, v in zip(grid, scores, strict=True)],
     }
     return final.probabilities(test.values_NVD)[0], chosen
 
@@ -142,7 +142,7 @@ def records(
             "label_name": [classes[t] for t in truth],
             "prediction": pd.array(np.where(test.ok_N, guess, -1), dtype="int64"),
             "confidence": np.where(test.ok_N, mean.max(1), np.nan),
-            "right_draws": [int(sum(d[i].argmax() == truth[i] for d in draws)) if ok else 0 for i, ok in enumerate(test.ok_N)],
+            "right_draws": np.sum([(d.argmax(1) == truth) & test.ok_N for d in draws], axis=0),
             "draws": len(draws),
             "error": [test.errors.get(i) for i in ids],
         }

@@ -89,8 +89,8 @@ def fit(
     mean_D = torch.from_numpy(mean).float().to(device)
     std_D = torch.from_numpy(std).float().to(device).clamp_min(1e-6)
     dim, views = features_NVD.shape[-1], features_NVD.shape[1]
-    weights = [nn.Parameter(torch.zeros(classes, dim, device=device)) for _ in settings]
-    biases = [nn.Parameter(torch.zeros(classes, device=device)) for _ in settings]
+    weights: list[torch.Tensor] = [nn.Parameter(torch.zeros(classes, dim, device=device)) for _ in settings]
+    biases: list[torch.Tensor] = [nn.Parameter(torch.zeros(classes, device=device)) for _ in settings]
     groups = [
         {"params": [w], "weight_decay": s.weight_decay, "base": s.rate} for w, s in zip(weights, settings, strict=True)
     ] + [{"params": [b], "weight_decay": 0.0, "base": s.rate} for b, s in zip(biases, settings, strict=True)]

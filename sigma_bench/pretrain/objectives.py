@@ -54,7 +54,7 @@ class MaskedObjective:
         clips = transforms.normalize(batch.clips, IMAGENET_MEAN, IMAGENET_STD)
         watch = (self._micro + 1) % self.recipe.train.log_every == 0
         self._micro += 1
-        return self.losses(clips, self.masks(batch.seeds).to(clips.device), watch)
+        return self.losses(clips, self.masks(batch.seeds), watch)
 
     def masks(self, seeds: list[tuple[int, ...]]) -> torch.Tensor:
         """Return one tube mask a draw, boolean (B, N)."""
@@ -64,7 +64,11 @@ class MaskedObjective:
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run needs beside weights and optimiser."""
-        return {"micro": self._micro, "replaced": dict(self.loader.replaced.reasons), "draws": self.loader.replaced.draws}
+        return {
+            "micro": self._micro,
+            "replaced": dict(self.loader.replaced.reasons),
+            "draws": self.loader.replaced.draws,
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take back what `state_dict` returned."""
@@ -139,7 +143,7 @@ class Sigma(_Projected):
                 "used_prototypes": monitor.used_prototypes(found["q1"]),
                 "usage_entropy": monitor.usage_entropy(found["q1"]),
                 "target_std": monitor.target_std(found["projected"].detach()),
-                "from_uniform": monitor.distance_from_uniform(float(found["loss"]), c.prototypes),
+                "from_uniform": monitor.distance_from_uniform(float(found["loss"].detach()), c.prototypes),
             }
         return {name: found[name] for name in ("loss", "loss1", "loss2")}
 

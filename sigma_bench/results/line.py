@@ -42,7 +42,7 @@ _ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r"}
 _PLAIN = {escaped: character for character, escaped in _ESCAPES.items()}
 
 
-class Damage(Exception):  # noqa: N818 - a finding about a file, not a fault of the program
+class Damage(Exception):
     """Why a line is not a row."""
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from sigma_bench import registry
 from sigma_bench.contracts import UserError
 from sigma_bench.data.index import Index
-from sigma_bench.train.progress import say
+from sigma_bench.progress import say
 
 PROBE_LIMIT = 200
 """A folder of at most so many files is decoded whole before training starts."""
@@ -25,8 +25,12 @@ def base_root(given: Path | None) -> Path:
 def miniature(name: str, given: Path | None, seed: int = 0) -> Path:
     """Write the miniature of data set `name` where it is not there yet, and return its folder."""
     folder = base_root(given) / "miniature" / name
-    written: Path = registry.get("miniatures", name)(folder, seed=seed) or folder
-    return written
+    made = registry.get("miniatures", name)(folder, seed=seed)
+    if not made.reused:
+        say(
+            f"written: the miniature of {name}, {made.files} files, {made.bytes / 1e6:.0f} MB, seed {seed}, in {folder}"
+        )
+    return folder
 
 
 def pretraining_index(data: str, given: Path | None) -> Index:

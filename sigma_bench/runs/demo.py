@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from sigma_bench.contracts import UserError
+from sigma_bench.progress import say
 from sigma_bench.runs import data
-from sigma_bench.train.progress import say
 
 RECIPES = ("videomae", "sigma_mlp", "sigma_l2")
 
@@ -62,7 +62,9 @@ def demo(out: Path, seeds: list[int], jobs: int, sets: list[str]) -> None:
             logs,
         )
     )
-    _command(["tables", "--results", str(out / "rows"), "--out", str(out / "tables"), "--format", "md"], logs, show=True)
+    _command(
+        ["tables", "--results", str(out / "rows"), "--out", str(out / "tables"), "--format", "md"], logs, show=True
+    )
     say(f"Done in {time.perf_counter() - began:.0f} s. Rows: {out / 'rows'}, tables: {out / 'tables'}, logs: {logs}.")
 
 

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 import platform
 import subprocess
 import time
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from sigma_bench import __version__, registry
 from sigma_bench.contracts import Encoder, Evaluation, Run, UserError
+from sigma_bench.data.decode.pool import DecodePool
+from sigma_bench.progress import say
 from sigma_bench.results.row import Key, Row
 from sigma_bench.results.store import Store
 from sigma_bench.runs import data as places
 from sigma_bench.runs.systems import Candidate, candidate
 from sigma_bench.spec import load
 from sigma_bench.spec.task import Task
-from sigma_bench.train.progress import say
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,11 @@ def evaluate(request: Request) -> int:
     runnable = []
     for task in tasks:
         folder = root / task.dataset.name
-        if folder.is_dir():
+        if request.data == "official" and (folder / "miniature.json").exists():
+            say(
+                f"not run: {task.id}: {folder} is a generated miniature; its numbers are had with --data miniature only"
+            )
+        elif folder.is_dir():
             runnable.append(task)
         else:
             say(f"not run: {task.id}: no data at {folder}")
@@ -68,45 +75,48 @@ def evaluate(request: Request) -> int:
         say(f"nothing could run: name the folder of the data sets with --data-root or SIGMA_BENCH_DATA{hint}")
         return 2
     store = Store(request.results)
-    device = torch_device(request.device)
     failed = False
-    for name in request.checkpoints:
-        try:
-            system = candidate(name, request.family, request.heads, request.as_system, request.specs)
-        except UserError as error:
-            say(f"not run: {error}")
-            failed = True
-            continue
-        say(system.headline)
-        failed |= not _evaluate(system, runnable, seeds, root, device, suite, request, store)
+    with DecodePool("sigma_bench.data.load:load_clips", workers=request.workers) as pool:
+        run = Run(
+            device=torch_device(request.device),
+            seed=0,
+            data_root=root,
+            folder=request.out,
+            limit=request.limit,
+            precision=request.precision,
+            workers=request.workers,
+            pool=pool,
+        )
+        runs = [replace(run, seed=seed) for seed in range(seeds)]
+        for name in request.checkpoints:
+            try:
+                system = candidate(name, request.family, request.heads, request.as_system, request.specs)
+            except UserError as error:
+                say(f"not run: {error}")
+                failed = True
+                continue
+            say(system.headline)
+            failed |= not _evaluate(system, runnable, runs, suite, request, store)
     for problem in store.problems:
         say(f"note: {problem}")
     return 1 if failed else 0
 
 
 def _evaluate(
-    system: Candidate,
-    tasks: list[Task],
-    seeds: int,
-    root: Path,
-    device: str,
-    suite: str,
-    request: Request,
-    store: Store,
+    system: Candidate, tasks: list[Task], runs: list[Run], suite: str, request: Request, store: Store
 ) -> bool:
     """Measure one system on all tasks and seeds; False if any of it failed."""
     encoder, good = None, True
     for task in tasks:
-        for seed in range(seeds):
-            run = Run(device, seed, root, request.out, request.limit, request.precision, request.workers)
+        for run in runs:
             try:
                 if not request.force and store.done(_key(system, task, run)):
-                    say(f"  {task.id} seed {seed}: has a row, skipped (--force measures again)")
+                    say(f"  {task.id} seed {run.seed}: has a row, skipped (--force measures again)")
                     continue
-                encoder = encoder if encoder is not None else system.encoder(device)
+                encoder = encoder if encoder is not None else system.encoder(run.device)
                 good &= _measure(system, encoder, task, run, suite, request, store)
             except UserError as error:
-                say(f"  {task.id} seed {seed}: not run: {error}")
+                say(f"  {task.id} seed {run.seed}: not run: {error}")
                 good = False
     return good
 
@@ -140,8 +150,9 @@ def _tasks(request: Request) -> tuple[str, list[Task], int]:
 
 
 def settings_sha256(task: Task) -> str:
-    """Return the hash of a resolved task: another setting is another measurement."""
-    return hashlib.sha256(load.dump(task).encode()).hexdigest()
+    """Return the hash of what in a resolved task changes numbers: another setting is another measurement."""
+    content = task.model_dump(mode="json", exclude={"title", "cost", "notes", "resolved"})
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _key(system: Candidate, task: Task, run: Run) -> Key:
@@ -177,7 +188,7 @@ def _measure(
         store.append(suite, [failed])
         say(f"  {task.id} seed {run.seed}: failed: {error}")
         return False
-    rows = rows_of(found, common, task, round(time.perf_counter() - began, 3))
+    rows = rows_of(found, common, round(time.perf_counter() - began, 3))
     path = store.write_samples(rows[0].id, found.samples)
     rows = [row.model_copy(update={"artifacts": {**row.artifacts, "samples": path}}) for row in rows]
     store.append(suite, rows)
@@ -190,7 +201,7 @@ def _measure(
     return True
 
 
-def rows_of(found: Evaluation, common: dict[str, Any], task: Task, seconds: float) -> list[Row]:
+def rows_of(found: Evaluation, common: dict[str, Any], seconds: float) -> list[Row]:
     """Return one row a metric; `NAME_missing_wrong` becomes the second value of the row of NAME."""
     counts = found.counts
     lists = {
@@ -204,12 +215,13 @@ def rows_of(found: Evaluation, common: dict[str, Any], task: Task, seconds: floa
     for metric, value in found.metrics.items():
         if metric.endswith("_missing_wrong"):
             continue
+        nothing = counts.n_decoded == 0 or not math.isfinite(value)
         rows.append(
             Row(
                 **{**common, **lists},
                 metric=metric,
-                value=value,
-                value_missing_wrong=found.metrics.get(f"{metric}_missing_wrong"),
+                value=None if nothing else value,
+                value_missing_wrong=None if nothing else found.metrics.get(f"{metric}_missing_wrong"),
                 selection=found.selection,
                 n_expected=counts.n_expected,
                 n_present=counts.n_present,
@@ -217,7 +229,7 @@ def rows_of(found: Evaluation, common: dict[str, Any], task: Task, seconds: floa
                 views=found.views,
                 decoder=", ".join(f"{name}:{n}" for name, n in sorted(found.decoders.items())),
                 decoder_version=_decoder_versions(found.decoders),
-                status="partial" if partial else "ok",
+                status="failed" if nothing else "partial" if partial else "ok",
                 error=_missing(found) if partial else "",
                 marks=found.marks,
                 artifacts={name: str(path) for name, path in found.artifacts.items()},
@@ -270,7 +282,11 @@ def git_commit() -> str:
     try:
         head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True)
         changed = subprocess.run(
-            ["git", "status", "--porcelain", "--untracked-files=no"], cwd=here, capture_output=True, text=True, check=True
+            ["git", "status", "--porcelain", "--untracked-files=no"],
+            cwd=here,
+            capture_output=True,
+            text=True,
+            check=True,
         )
     except (OSError, subprocess.CalledProcessError):
         return ""

@@ -8,7 +8,7 @@ from sigma_bench import registry
 from sigma_bench.contracts import UserError
 from sigma_bench.spec import load
 
-SPEC_KINDS = ("recipes", "suites", "tasks", "zoo")
+SPEC_KINDS: tuple[load.Listing, ...] = ("recipes", "suites", "tasks", "zoo")
 PART_KINDS = ("evaluators", "datasets", "miniatures", "objectives")
 
 
@@ -18,16 +18,16 @@ def listing(kind: str, specs: Path | None = None) -> list[str]:
     Raises:
         UserError: `kind` is none of the kinds.
     """
-    if kind in SPEC_KINDS:
-        return _columns(load.listing(kind, specs=specs))
+    for known in SPEC_KINDS:
+        if kind == known:
+            return _columns(load.listing(known, specs=specs))
     if kind in PART_KINDS:
         return _columns(sorted(registry.names(kind).items()))
     if kind == "decoders":
         from sigma_bench.data.decode import backends
 
         return [str(line) for line in backends.listing()]
-    known = ", ".join((*SPEC_KINDS, *PART_KINDS, "decoders"))
-    raise UserError(f"cannot list '{kind}'; expected one of {known}")
+    raise UserError(f"cannot list '{kind}'; expected one of {', '.join((*SPEC_KINDS, *PART_KINDS, 'decoders'))}")
 
 
 def _columns(pairs: list[tuple[str, str]]) -> list[str]:

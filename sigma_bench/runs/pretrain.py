@@ -14,15 +14,21 @@ from sigma_bench.data.decode.pool import DecodePool
 from sigma_bench.data.index import Index
 from sigma_bench.data.load import ClipRequest
 from sigma_bench.data.loader import TrainingLoader
+from sigma_bench.progress import say
 from sigma_bench.runs import data as places
 from sigma_bench.runs.evaluate import git_commit, torch_device
 from sigma_bench.spec import load
 from sigma_bench.spec.recipe import Recipe
 from sigma_bench.train import loop, optim, schedule, state
-from sigma_bench.train.progress import say
 
 DECODER = "decord+pyav"
 """Training takes every file that some decoder opens; which one it was is counted in data.json."""
+
+HARMLESS = {"train.seed", "train.micro_batch", "train.log_every", "train.save_every", "train.threads"}
+"""Settings that may differ from the recipe's while the run still is the published system."""
+REPORTED_EPOCHS = {801: 800, 1601: 1600, 2401: 2400}
+"""The released schedules span one epoch more than the paper counts."""
+DATA_NAMES = {"k400": "K400", "ssv2": "SSv2"}
 
 
 def pretrain(
@@ -79,8 +85,8 @@ def _resumable(folder: Path, resolved: str, resume: bool) -> Path | None:
         return None
     if saved.exists() and saved.read_text(encoding="utf-8") != resolved:
         raise UserError(
-            f"{saved} differs from the recipe asked for now: a run goes on with the settings it began with; give the same "
-            "--data, --size and --set, or another --out"
+            f"{saved} differs from the recipe asked for now: a run goes on with the settings it began with; give the "
+            "same --data, --size and --set, or another --out"
         )
     return newest
 
@@ -188,14 +194,19 @@ def _encoder(module: Any) -> dict[str, Any]:
 
 
 def _system(recipe: Recipe, kind: str) -> dict[str, Any]:
-    """Return the description that rows take; only official data carry the name that joins a published row."""
-    names = {"k400": "K400", "ssv2": "SSv2"}
+    """Return the description that rows take.
+
+    Only official data and unchanged settings carry the names that join a published row.
+    """
+    changed = [s for s in recipe.resolved.sets if s.partition("=")[0] not in HARMLESS]
+    official = kind in DATA_NAMES and not changed
+    epochs = recipe.train.epochs
     return {
         "system": recipe.name,
-        "method": recipe.method if kind in names else "",
-        "variant": recipe.variant,
-        "pretrain_data": names.get(kind, kind),
-        "epochs": str(recipe.train.epochs or ""),
+        "method": recipe.method if official else "",
+        "variant": recipe.variant if official else ", ".join(changed),
+        "pretrain_data": DATA_NAMES.get(kind, kind),
+        "epochs": str(REPORTED_EPOCHS.get(epochs, epochs)) if epochs else f"{recipe.train.steps} steps",
         "motion_guidance": "no",
         "pretrain_seed": recipe.train.seed,
         "git_commit": git_commit(),

@@ -34,9 +34,7 @@ class Candidate:
     encoder: Callable[[str], Encoder]
 
 
-def candidate(
-    name: str, family: str | None, heads: int | None, as_system: str | None, specs: Path | None
-) -> Candidate:
+def candidate(name: str, family: str | None, heads: int | None, as_system: str | None, specs: Path | None) -> Candidate:
     """Return what one `--ckpt` names.
 
     Raises:
@@ -44,7 +42,7 @@ def candidate(
             does not hold a whole encoder.
     """
     if name.startswith("random:"):
-        return _random(name)
+        return _file(name, name.rpartition(":")[0] if name.count(":") > 1 else name, family, heads, None, specs)
     if ":" in name and not Path(name).exists():
         return _module(name)
     return _file(_path(name, specs), name, family, heads, as_system or _zoo_name(name, specs), specs)
@@ -66,14 +64,14 @@ def _path(name: str, specs: Path | None) -> Path:
     entry = load.zoo(specs=specs).entries.get(name)
     if entry is not None:
         raise UserError(
-            f"zoo entry {name}: its weights are not fetched by this version; get them from {entry.sources} and run with "
-            f"--ckpt FILE --as {name}"
+            f"zoo entry {name}: its weights are not fetched by this version; get them from {entry.sources} and run "
+            f"with --ckpt FILE --as {name}"
         )
     raise UserError(f"--ckpt {name}: no such file, run folder or zoo entry (sigma-bench list zoo)")
 
 
 def _file(
-    path: Path, asked: str, family: str | None, heads: int | None, as_system: str | None, specs: Path | None
+    path: Path | str, asked: str, family: str | None, heads: int | None, as_system: str | None, specs: Path | None
 ) -> Candidate:
     from sigma_bench.models.checkpoints import load_encoder
 
@@ -93,30 +91,14 @@ def _file(
     return Candidate(description, report.sha256, report.headline, lambda device: _placed(encoder, device))
 
 
-def _random(name: str) -> Candidate:
-    from sigma_bench.features import fingerprint
-    from sigma_bench.models.checkpoints.random import build
-
-    encoder = build(name)
-    description = {
-        "system": "random",
-        "method": "",
-        "variant": "",
-        "backbone": encoder.spec.backbone,
-        "family": "random",
-        "frames": str(encoder.spec.frames),
-        "params_m": round(encoder.spec.params / 1e6, 3),
-    }
-    headline = f"{name}: untrained encoder {encoder.spec.backbone}, {encoder.spec.params / 1e6:.2f} M parameters"
-    return Candidate(description, fingerprint(encoder), headline, lambda device: _placed(encoder, device))
-
-
 def _module(name: str) -> Candidate:
     from sigma_bench.features import fingerprint
 
     encoder = registry.load_object(name)()
     if not isinstance(encoder, Encoder):
-        raise UserError(f"{name}: what it returns is no encoder; it needs `spec` and `tokens(clips, layer, norm, visible)`")
+        raise UserError(
+            f"{name}: what it returns is no encoder; it needs `spec` and `tokens(clips, layer, norm, visible)`"
+        )
     description = {
         "system": name,
         "backbone": encoder.spec.backbone,
@@ -132,5 +114,3 @@ def _module(name: str) -> Candidate:
 def _placed(encoder: Any, device: str) -> Encoder:
     placed: Encoder = encoder.to(device).eval().requires_grad_(False)
     return placed
-
-

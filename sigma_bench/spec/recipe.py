@@ -137,6 +137,10 @@ class Recipe(Spec):
     name: Text
     title: Text
     version: Count
+    method: Text
+    """Method as the published tables spell it (`SIGMA-MLP`)."""
+    variant: str = ""
+    """Departure from the method's default, as the published tables spell it (`loss=L2`); empty: none."""
     objective: Literal["sigma", "pixels", "feature_l2"]
     model: Model
     mask: Mask

@@ -45,6 +45,8 @@ class Dataset(Spec):
 class Clips(Spec):
     """Which frames of a video make a clip."""
 
+    frames: Count
+    """Frames of a clip; an encoder of another number keeps the time span of frames x stride."""
     stride: Count
     sampling: Literal["dense", "segments"]
 
@@ -55,6 +57,8 @@ class Views(Spec):
     train: Count
     test_clips: Count
     test_crops: Literal[1, 3]
+    augment: Literal["random_resized", "none"]
+    """Crop of a training view: a random part of the frame, or its middle."""
     flip: bool
     """Mirrored training views; off where the label depends on the direction."""
 
@@ -71,6 +75,8 @@ class Probe(Spec):
     """Encoder block whose tokens are read; negative counts from the last."""
     norm: bool
     """Apply the encoder's own final norm, where it has one."""
+    pool: Literal["mean", "cls"] | None = None
+    """How tokens become one vector; null: as the encoder was made for."""
 
     @field_validator("rates")
     @classmethod

@@ -14,8 +14,9 @@ import torch
 from torch import nn
 
 from sigma_bench.contracts import Objective
+from sigma_bench.progress import Reporter
 from sigma_bench.train import state as states
-from sigma_bench.train.progress import JsonLines, Reporter
+from sigma_bench.train.log import JsonLines
 
 
 class TrainingStopped(RuntimeError):
@@ -95,7 +96,7 @@ def fit(
         while step < plan.steps:
             batches = iter(objective.batches(epoch, micro))
             while step < plan.steps:
-                losses = _step(objective, module, optimizer, plan, batches, step, device, clock)
+                losses = _step(objective, optimizer, plan, batches, step, device, clock)
                 if losses is None:
                     break
                 _guard(losses, step + 1, path)
@@ -137,7 +138,6 @@ def fit(
 
 def _step(
     objective: Objective,
-    module: nn.Module,
     optimizer: torch.optim.Optimizer,
     plan: Plan,
     batches: Any,
@@ -165,9 +165,7 @@ def _step(
     return total
 
 
-def _record(
-    losses: Mapping[str, torch.Tensor], step: int, epoch: int, plan: Plan, clock: _Clock
-) -> dict[str, Any]:
+def _record(losses: Mapping[str, torch.Tensor], step: int, epoch: int, plan: Plan, clock: _Clock) -> dict[str, Any]:
     seconds, waited, steps = clock.lap(step)
     return {
         "step": step,

@@ -41,8 +41,10 @@ def load(path: Path, device: str = "cpu") -> dict[str, Any]:
     try:
         state = torch.load(path, map_location=device, weights_only=True)
     except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
-        raise UserError(f"{path}: not a readable checkpoint ({error}); resume from another one in {path.parent}") from error
-    except Exception as error:  # noqa: BLE001 - the unpickler's own error class is private
+        raise UserError(
+            f"{path}: not a readable checkpoint ({error}); resume from another one in {path.parent}"
+        ) from error
+    except Exception as error:
         raise UserError(f"{path}: refused, it holds more than tensors and plain values ({error})") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise UserError(f"{path}: not the checkpoint of a sigma-bench run (expected format {FORMAT!r})")

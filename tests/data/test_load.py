@@ -43,7 +43,7 @@ class Film:
 @pytest.fixture
 def film(monkeypatch):
     film = Film(100)
-    monkeypatch.setattr(load, "pick", lambda name: film)
+    monkeypatch.setattr(load, "recent", lambda name: film)
     return film
 
 

@@ -27,7 +27,9 @@ class Regression:
         self.seen.append(batch)
         x = torch.from_numpy(np.random.default_rng((epoch, position)).normal(size=(self.batch, 3))).float()
         noise = torch.randn(()) * 0.01  # drawn from torch's generator: a resume must restore it
-        loss = ((self.module(x) - 2 * x.sum(1, keepdim=True)) ** 2).mean() + 0 * noise + noise * self.module.weight.sum()
+        loss = (
+            ((self.module(x) - 2 * x.sum(1, keepdim=True)) ** 2).mean() + 0 * noise + noise * self.module.weight.sum()
+        )
         if self.poison == len(self.seen):
             loss = loss * math.nan
         return {"loss": loss}

@@ -7,7 +7,7 @@ import torch
 
 from sigma_bench.contracts import UserError
 from sigma_bench.train import state
-from sigma_bench.train.progress import JsonLines
+from sigma_bench.train.log import JsonLines
 
 
 def test_round_trip_and_newest(tmp_path):

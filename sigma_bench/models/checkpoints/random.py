@@ -12,7 +12,9 @@ from sigma_bench.models.checkpoints.report import Count, LoadReport
 from sigma_bench.models.vit import VideoViT, size_of
 
 PREFIX = "random:"
-PATCH, TUBELET = 16, 2
+TUBELET = 2
+GEOMETRY = {"nano": (32, 8, 8)}
+"""Image size, frames and patch of sizes that are made for other clips than 224 pixels, 16 frames and patch 16."""
 
 
 def is_random(name: str) -> bool:
@@ -33,12 +35,13 @@ def build(name: str, asked: Asked | None = None) -> VideoViT:
     size, seed = size_of(size_name), int(seed_text or 0)
     if asked.heads not in (None, size.heads):
         raise UserError(f"'{name}': {asked.heads} heads asked for, size {size_name} has {size.heads}")
+    image_size, frames, patch = GEOMETRY.get(size_name, (DEFAULT_IMAGE, DEFAULT_FRAMES, 16))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed % 2**63)
         encoder = VideoViT(
-            asked.image_size or DEFAULT_IMAGE,
-            PATCH,
-            asked.frames or DEFAULT_FRAMES,
+            asked.image_size or image_size,
+            patch,
+            asked.frames or frames,
             TUBELET,
             size.dim,
             size.depth,

@@ -1,13 +1,9 @@
-"""What a long job says while it runs: one live line on a terminal, plain lines in a log, JSON lines in a file."""
+"""What a long job says while it runs: one live line on a terminal, plain lines in a log."""
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 import time
-from collections.abc import Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -58,7 +54,9 @@ class Reporter:
         self._last = now
         spent = now - self._began
         left = spent / max(1, done - self.first) * (self.total - done)
-        self.say(f"{self.title}: {self.unit} {done}/{self.total}, {spent:.0f} s, about {left:.0f} s left. {note}".rstrip())
+        self.say(
+            f"{self.title}: {self.unit} {done}/{self.total}, {spent:.0f} s, about {left:.0f} s left. {note}".rstrip()
+        )
 
     def say(self, text: str) -> None:
         """Write a line of its own, above a live line where there is one."""
@@ -72,39 +70,3 @@ def say(text: str) -> None:
     """Write one line for a person to standard error."""
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
-
-
-class JsonLines:
-    """An append-only log of one JSON object a line, one writer at a time.
-
-    On a resume the lines after the step that is resumed from are dropped, so that the file reads like one run.
-    """
-
-    def __init__(self, path: Path, resume_step: int | None = None) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.path = path
-        if resume_step is not None and path.exists():
-            self._rewind(resume_step)
-        self._file = path.open("a", encoding="utf-8")
-
-    def _rewind(self, step: int) -> None:
-        kept = []
-        for line in self.path.read_text(encoding="utf-8").splitlines():
-            try:
-                record = json.loads(line)
-            except json.JSONDecodeError:  # the line that a kill cut short
-                continue
-            if record.get("step", 0) <= step:
-                kept.append(line + "\n")
-        partial = self.path.with_name(f".{self.path.name}.partial")
-        partial.write_text("".join(kept), encoding="utf-8")
-        os.replace(partial, self.path)
-
-    def write(self, record: Mapping[str, Any]) -> None:
-        """Append one record and hand it to the operating system."""
-        self._file.write(json.dumps(record, sort_keys=False) + "\n")
-        self._file.flush()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()

@@ -1,0 +1,90 @@
+"""Evaluation as its user runs it: rows, tables, skipping, missing data, damaged files."""
+
+import csv
+import shutil
+
+import pytest
+
+QUICK = ("--suite", "quick", "--data", "miniature")
+
+
+def rows(folder):
+    with next(folder.glob("*.csv")).open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_twice_the_same_and_nothing_recomputed(cli, tmp_path, data_root):
+    common = ("eval", *QUICK, "--ckpt", "random:nano:1", "--data-root", data_root, "--limit", "300",
+              "--set", "probe.epochs=5")  # fmt: skip
+    first = cli(*common, "--results", tmp_path / "a")
+    again = cli(*common, "--results", tmp_path / "a")
+    assert again.stderr.count("has a row, skipped") == 3
+    assert "features of" not in again.stderr
+    forced = cli(*common, "--results", tmp_path / "a", "--force")
+    assert forced.stderr.count("features from the cache") == 3
+    cli(*common, "--results", tmp_path / "b", "--out", tmp_path / "other")
+    one, two = rows(tmp_path / "a"), rows(tmp_path / "b")
+    assert len(one) == 6
+    assert len(two) == 3
+    values = [(r["task"], r["metric"], r["value"]) for r in two]
+    assert [(r["task"], r["metric"], r["value"]) for r in one] == values * 2
+    assert {r["data"] for r in two} == {"miniature"}
+    assert all(r["limit"] == "300" and len(r["checkpoint_sha256"]) == 64 for r in two)
+    assert first.stderr.count(" (300 of 300 samples") == 3
+    table = cli("tables", "--results", tmp_path / "b", "--out", tmp_path / "tables")
+    assert "iniature" in table.stdout
+    assert "73.8" in table.stdout  # the published row of SIGMA-MLP on UCF101
+
+
+def test_no_data_is_said_and_never_replaced(cli, tmp_path):
+    done = cli("eval", "--suite", "linear", "--ckpt", "random:nano", "--data-root", tmp_path / "nothing", expect=2)
+    assert f"not run: linear/ucf101: no data at {tmp_path / 'nothing' / 'ucf101'}" in done.stderr
+    assert "--data miniature" in done.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_file_that_cannot_be_decoded_is_a_sample_with_an_error(cli, tmp_path, data_root):
+    copy = tmp_path / "data"
+    shutil.copytree(data_root, copy)
+    videos = sorted((copy / "miniature" / "ucf101" / "UCF-101").glob("*/*_g01_*.avi"))
+    videos[0].write_bytes(b"no video")
+    videos[1].unlink()
+    (copy / "miniature" / "ucf101" / "miniature.json").unlink()
+    # the copy stands for downloaded data: it is evaluated as official data would be, from the same format
+    done = cli("eval", "--task", "linear/ucf101", "--data", "official", "--ckpt", "random:nano:1", "--data-root",
+               copy / "miniature", "--set", "probe.epochs=2", "--set", "clips.frames=8", "--set", "clips.stride=1",
+               "--set", "views.train=1", "--set", "views.test_clips=1", "--set", "views.test_crops=1")  # fmt: skip
+    row = rows(tmp_path / "results" / "rows")[0]
+    assert row["status"] == "partial"
+    expected, present, decoded = (int(row[f"n_{n}"]) for n in ("expected", "present", "decoded"))
+    assert (expected - present, present - decoded) == (1, 1)
+    assert float(row["value_missing_wrong"]) < float(row["value"])
+    assert videos[0].stem in row["error"]
+    assert f"{decoded} of {expected} samples" in done.stderr
+
+
+def test_a_miniature_is_never_taken_for_official_data(cli, data_root):
+    done = cli("eval", "--suite", "linear", "--ckpt", "random:nano", "--data-root", data_root / "miniature", expect=2)
+    assert "is a generated miniature" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("pretrain", "sigma_mpl"), "sigma_mlp"),
+        (("pretrain", "sigma_mlp", "--set", "train.base_Ir=1e-3"), "base_lr"),
+        (("eval", "--suite", "qiuck", "--ckpt", "random:nano"), "quick"),
+        (("eval", "--ckpt", "random:nano"), "--suite"),
+        (("list", "recipies"), "recipes"),
+        (("pretrain", "sigma_mlp", "--data", "k400", "--data-root", "/nowhere"), "/nowhere/k400"),
+    ],
+)
+def test_mistakes_end_with_one_message_and_exit_code_2(cli, arguments, said):
+    assert said in cli(*arguments, expect=2).stderr
+
+
+def test_a_missing_checkpoint_fails_alone(cli, tmp_path, data_root):
+    done = cli("eval", *QUICK, "--ckpt", "nothing.pth", "--ckpt", "random:nano:2", "--data-root", data_root, "--limit",
+               "200", "--set", "probe.epochs=2", expect=1)  # fmt: skip
+    assert "nothing.pth: no such file" in done.stderr
+    assert len(rows(tmp_path / "results" / "rows")) == 3
