@@ -141,7 +141,7 @@ def evaluate(
 @app.command(epilog="Examples: sigma-bench tables --table 1 | sigma-bench tables --format tex --out results/tables")
 def tables(
     table: Annotated[
-        list[str] | None, typer.Option(help="Number of a table of the paper; repeatable; default all")
+        list[str] | None, typer.Option(help="Number of a table, or custom; repeatable; default all")
     ] = None,
     format: Annotated[list[str] | None, typer.Option(help="md, tex or csv; repeatable")] = None,
     results: Results = Path("results/rows"),
@@ -246,10 +246,28 @@ def _fail(text: str, code: int) -> NoReturn:
     raise SystemExit(code)
 
 
+def spread(arguments: list[str]) -> list[str]:
+    """Return the arguments with `--ckpt A B` (and `--task`, `--table`, `--format`) written as `--ckpt A --ckpt B`.
+
+    So a shell pattern works: `--ckpt runs/*`. Those commands take no positional arguments.
+    """
+    if not arguments or arguments[0] not in ("eval", "tables"):
+        return arguments
+    out: list[str] = []
+    option = ""
+    for argument in arguments:
+        if argument.startswith("-"):
+            option = argument if argument in ("--ckpt", "--task", "--table", "--format") else ""
+        elif option and out[-1] != option:
+            out.append(option)
+        out.append(argument)
+    return out
+
+
 def main(argv: list[str] | None = None) -> Any:
     """Run the command line; a user's mistake ends with one message and exit code 2."""
     try:
-        return app(args=argv, prog_name="sigma-bench")
+        return app(args=spread(sys.argv[1:] if argv is None else argv), prog_name="sigma-bench")
     except UserError as error:
         _fail(f"sigma-bench: {error}", 2)
     except KeyboardInterrupt:

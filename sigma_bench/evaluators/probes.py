@@ -34,7 +34,7 @@ class Probes:
         device = self.weight_GCD.device
         parts = []
         for start in range(0, len(features_NVD), chunk):
-            x = torch.from_numpy(np.ascontiguousarray(features_NVD[start : start + chunk], dtype=np.float32)).to(device)
+            x = torch.from_numpy(np.array(features_NVD[start : start + chunk], dtype=np.float32)).to(device)
             x = (x - self.mean_D) / self.std_D
             logits = torch.einsum("nvd,gcd->gnvc", x, self.weight_GCD) + self.bias_GC[:, None, None]
             parts.append(logits.softmax(-1).mean(2).cpu())

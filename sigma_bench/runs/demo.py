@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from sigma_bench.contracts import UserError
@@ -39,47 +39,47 @@ def demo(out: Path, seeds: list[int], jobs: int, sets: list[str]) -> None:
     )
     say(f"sigma-bench data miniature ucf101 --data-root {root}")
     data.miniature("ucf101", root)
-    folders = {(r, s): out / "runs" / f"{r}.miniature.nano.seed{s}" for r in RECIPES for s in seeds}
-    commands = [
-        [
+    folders = {f"{r}.miniature.nano.seed{s}": (r, s) for s in seeds for r in RECIPES}
+    commands = {}
+    for name, (recipe, seed) in folders.items():
+        settings = (f"train.seed={seed}", "train.threads=1", *sets)
+        commands[name] = [
             *("pretrain", recipe, "--data", "miniature", "--size", "nano", "--data-root", str(root)),
-            *("--out", str(folder), "--resume", "--workers", "1", "--set", f"train.seed={seed}"),
-            *(part for setting in ("train.threads=1", *sets) for part in ("--set", setting)),
+            *("--out", str(out / "runs" / name), "--resume", "--workers", "1"),
+            *(part for setting in settings for part in ("--set", setting)),
         ]
-        for (recipe, seed), folder in folders.items()
-    ]
-    with ThreadPoolExecutor(jobs) as pool:
-        for line in pool.map(lambda c: _command(c, logs, one_thread=True), commands):
-            say(line)
-    checkpoints = [*(f"random:nano:{s}" for s in seeds), *map(str, folders.values())]
-    say(
-        _command(
-            [
-                *("eval", "--suite", "quick", "--data", "miniature", "--data-root", str(root)),
-                *("--out", str(out / "eval"), "--results", str(out / "rows")),
-                *(part for checkpoint in checkpoints for part in ("--ckpt", checkpoint)),
-            ],
-            logs,
-        )
-    )
-    _command(
-        ["tables", "--results", str(out / "rows"), "--out", str(out / "tables"), "--format", "md"], logs, show=True
-    )
+    _together(commands, logs, jobs)
+    checkpoints = [*(f"random:nano:{s}" for s in seeds), *(str(out / "runs" / name) for name in folders)]
+    common = ["eval", "--suite", "quick", "--data", "miniature", "--data-root", str(root), "--workers", "1"]
+    common += ["--out", str(out / "eval"), "--results", str(out / "rows"), "--ckpt"]
+    _together({f"eval.{part}": [*common, *checkpoints[part::jobs]] for part in range(jobs)}, logs, jobs)
+    tables = ["tables", "--table", "1", "--results", str(out / "rows"), "--out", str(out / "tables")]
+    _command("tables", tables, logs, show=True)
     say(f"Done in {time.perf_counter() - began:.0f} s. Rows: {out / 'rows'}, tables: {out / 'tables'}, logs: {logs}.")
 
 
-def _command(arguments: list[str], logs: Path, one_thread: bool = False, show: bool = False) -> str:
+def _together(commands: dict[str, list[str]], logs: Path, jobs: int) -> None:
+    """Run commands, `jobs` at a time and each with one thread; the first failure ends it."""
+    with ThreadPoolExecutor(jobs) as pool:
+        pending = [pool.submit(_command, name, arguments, logs) for name, arguments in commands.items()]
+        try:
+            for number, done in enumerate(as_completed(pending), 1):
+                say(f"[{number}/{len(pending)}] {done.result()}")
+        except UserError:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _command(name: str, arguments: list[str], logs: Path, show: bool = False) -> str:
     """Run one command of this package in a process of its own and return a line about it."""
     began = time.perf_counter()
-    name = "-".join(a.replace("/", "_") for a in arguments[:2])
-    log = logs / f"{name}-{abs(hash(tuple(arguments))) % 10**8:08d}.log"
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"} if one_thread else None
+    log = logs / f"{name}.log"
     with log.open("w", encoding="utf-8") as file:
         done = subprocess.run(
             [sys.executable, "-m", "sigma_bench.cli", *arguments],
             stdout=None if show else file,
             stderr=file,
-            env=environment,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
             check=False,
         )
     if done.returncode:

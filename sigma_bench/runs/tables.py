@@ -9,7 +9,11 @@ from sigma_bench.spec import roots
 
 
 def tables(rows: Path, out: Path, formats: list[str], only: list[str] | None) -> list[str]:
-    """Write the tables and return lines for a person: each file, and the text of the Markdown ones."""
+    """Write the tables and return lines for a person: the text of the Markdown ones, and each file.
+
+    Tables of miniature rows are drawn whatever is asked for: they stand apart from those of the paper.
+    """
+    only = None if only is None else list(dict.fromkeys([*only, results.MINIATURE]))
     published = roots.find("published", "published.csv").parent
     written = results.write_all(rows, out, formats, only, published_dir=published)
     lines = [path.read_text(encoding="utf-8") for path in written if path.suffix == ".md"]

@@ -4,20 +4,21 @@ Policies besides the names of the decoders:
 
 - `auto`: decord where it is installed, otherwise PyAV, for every file alike. The default of evaluations: published
   protocols were measured with decord, and a file it cannot open is a sample that is counted as missing.
-- `decord+pyav`: decord, and PyAV for a file that decord cannot open. The default of pretraining: no file that can be
-  decoded is lost, and no number depends on which of the two read a clip. Each reader says which one it was.
+- `decord+pyav`: decord, and PyAV for a file that decord cannot read. The default of pretraining: no file that can be
+  decoded is lost, and nothing published rests on which of the two read it. The reader says which one it was.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
 from sigma_bench import registry
 from sigma_bench.contracts import UserError
 from sigma_bench.data.decode.errors import DecodeError
-from sigma_bench.data.decode.interface import Backend, Reader
+from sigma_bench.data.decode.interface import Backend, Frames, Reader
 
 CHAIN = "decord+pyav"
 
@@ -35,7 +36,7 @@ class Listed:
 
 
 class Chain:
-    """decord, and PyAV for a file that decord cannot open."""
+    """One decoder, and another for a file that the first cannot read."""
 
     name = CHAIN
 
@@ -58,9 +59,42 @@ class Chain:
         """
         first, second = self._both
         try:
-            return first.open(path)
+            return ChainReader(path, first.open(path), second)
         except DecodeError:
             return second.open(path)
+
+
+class ChainReader:
+    """A file open in one decoder, which goes over to another when the first cannot give its frames."""
+
+    def __init__(self, path: str | os.PathLike[str], reader: Reader, other: Backend) -> None:
+        self._path, self._reader, self._other = path, reader, other
+        self.count, self.height, self.width = reader.count, reader.height, reader.width
+
+    @property
+    def backend(self) -> str:
+        """Name of the decoder that gave the last frames."""
+        return self._reader.backend
+
+    def frames(self, indices: Sequence[int]) -> Frames:
+        """Return the frames at `indices` as uint8 RGB (N, H, W, 3).
+
+        Raises:
+            DecodeError: Neither decoder can.
+            IndexError: An index is not in 0..count-1.
+        """
+        try:
+            return self._reader.frames(indices)
+        except DecodeError:
+            if self._reader.backend == self._other.name:
+                raise
+        self._reader.close()
+        self._reader = self._other.open(self._path)
+        return self._reader.frames(indices)
+
+    def close(self) -> None:
+        """Release the file."""
+        self._reader.close()
 
 
 @cache

@@ -6,6 +6,15 @@
 - The frame count is the number of packets that are shown, found by demuxing the file; what the container says about
   its length is not used.
 - Frames are decoded in ascending order, each once, and handed back in the order asked for.
+
+Under these rules the decoders give the same pixels, but for these files:
+
+- 10-bit and interlaced H.264: the conversion to RGB differs between FFmpeg versions (all three decoders carry or find
+  another one).
+- AV1, edit lists that hide frames, pictures 16, 24, 48 or 72 wide: decord cannot read them, and says so.
+- AVI and MPEG streams, whose time stamps cannot be relied on, and the last frames of some H.264: torchcodec cannot read
+  them, and says so.
+- H.264 with intra refresh instead of key frames: torchcodec gives pictures that are refreshed in part.
 """
 
 from __future__ import annotations
@@ -24,14 +33,17 @@ Frames = npt.NDArray[np.uint8]
 class Reader(Protocol):
     """An open file."""
 
-    backend: str
-    """Name of the decoder that reads this file (under a policy of several, the one that was taken)."""
     count: int
     """Frames of the file, measured."""
     height: int
     """Of a frame, pixels, after rotation."""
     width: int
     """Of a frame, pixels, after rotation."""
+
+    @property
+    def backend(self) -> str:
+        """Name of the decoder that reads this file; under a policy of several, the one that gave the last frames."""
+        ...
 
     def frames(self, indices: Sequence[int]) -> Frames:
         """Return the frames at `indices` (any order, repetitions allowed) as uint8 RGB (N, H, W, 3).

@@ -89,13 +89,13 @@ def decode_file(request: tuple[str, str, bool]) -> tuple[list[np.ndarray], dict[
     """Decode (path, decoder, every frame or three) and return no arrays, only what was found. The job of `probe`."""
     path, backend, whole = request
     reader = pick(backend).open(path)
-    info = {"count": reader.count, "height": reader.height, "width": reader.width, "backend": reader.backend}
+    info: dict[str, Any] = {"count": reader.count, "height": reader.height, "width": reader.width}
     step = range(reader.count) if whole else sorted({0, reader.count // 2, reader.count - 1})
     try:
         for first in range(0, len(step), AT_A_TIME):
             reader.frames(step[first : first + AT_A_TIME])
     except DecodeError as error:
-        return [], {**info, "reason": error.reason}
+        return [], {**info, "backend": reader.backend, "reason": error.reason}
     finally:
         reader.close()
-    return [], {**info, "reason": ""}
+    return [], {**info, "backend": reader.backend, "reason": ""}

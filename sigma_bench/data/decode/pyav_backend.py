@@ -94,7 +94,7 @@ class PyavReader:
             at = bisect_right(self._scan.keys, index, key=lambda k: k.index) - 1
             if at >= 0 and (behind or self._scan.keys[at].index > self._last + 1):
                 key = self._scan.keys[at]
-                self._container.seek(key.seek, stream=self._container.streams[self._scan.stream])
+                self._container.seek(key.time, stream=self._container.streams[self._scan.stream])
                 self._start(key.index - 1)
                 return
         if behind:

@@ -22,10 +22,10 @@ ATTACHED_PICTURE = 0x400
 
 @dataclass(frozen=True)
 class Key:
-    """A point decoding can start at: the index of its frame as shown, and the time to seek to."""
+    """A point decoding can start at: the index of its frame as shown, and its time stamp."""
 
     index: int
-    seek: int
+    time: int
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,8 @@ def scan(path: str | os.PathLike[str]) -> Scan:
     """
     container, stream = open_video(path)
     with container:
-        shown: list[tuple[int | None, int | None, bool]] = []
-        hidden: list[tuple[int | None, int | None, bool]] = []
+        shown: list[tuple[int | None, bool]] = []
+        hidden: list[tuple[int | None, bool]] = []
         first = None
         try:
             for packet in container.demux(stream):
@@ -96,7 +96,7 @@ def scan(path: str | os.PathLike[str]) -> Scan:
                     named = f" of the {stream.frames} its header names" if stream.frames else ""
                     raise DecodeError(path, f"cut short or damaged: {decodable(path)} frames{named} are decodable")
                 if packet.size:
-                    (hidden if packet.is_discard else shown).append((packet.pts, packet.dts, packet.is_keyframe))
+                    (hidden if packet.is_discard else shown).append((packet.pts, packet.is_keyframe))
                 if first is None:
                     first = next(iter(packet.decode()), None)
         except FFmpegError as error:
@@ -106,8 +106,7 @@ def scan(path: str | os.PathLike[str]) -> Scan:
             raise DecodeError(path, f"0 of {len(shown)} frames decodable")
         turn = _turn(path, first.rotation)
         height, width = (first.width, first.height) if turn in (90, 270) else (first.height, first.width)
-        times = _times([pts for pts, _, _ in shown]) if SEEKABLE & set(container.format.name.split(",")) else ()
-        by_dts = "mp4" in container.format.name
+        times = _times([pts for pts, _ in shown]) if SEEKABLE & set(container.format.name.split(",")) else ()
         return Scan(
             path=os.path.abspath(path),
             stream=stream.index,
@@ -117,7 +116,7 @@ def scan(path: str | os.PathLike[str]) -> Scan:
             width=width,
             turn=turn,
             times=times,
-            keys=_keys(hidden + shown, times, by_dts),
+            keys=_keys(hidden + shown, times),
         )
 
 
@@ -132,6 +131,16 @@ def decodable(path: str | os.PathLike[str]) -> int:
         except FFmpegError:
             return count
     return count
+
+
+def failure(path: str | os.PathLike[str], count: int, decoder: str, words: str) -> DecodeError:
+    """Return the error of a decoder that failed in a file of `count` frames; it says whether PyAV fails there too."""
+    good = decodable(path)
+    if good < count:
+        return DecodeError(path, f"{good} of {count} frames decodable from the start ({decoder}: {words})")
+    return DecodeError(
+        path, f"{decoder} fails ({words}), though all {count} frames are decodable: use the pyav decoder"
+    )
 
 
 def _video_stream(path: str | os.PathLike[str], container: Any) -> Any:
@@ -164,15 +173,11 @@ def _times(pts: list[int | None]) -> tuple[int, ...]:
     return tuple(known) if len(known) == len(pts) == len(set(known)) else ()
 
 
-def _keys(packets: list[tuple[int | None, int | None, bool]], times: tuple[int, ...], by_dts: bool) -> tuple[Key, ...]:
-    """Return the seek points; several before the first shown frame leave the last of them."""
-    keys: dict[int, Key] = {}
-    for pts, dts, is_key in sorted((p for p in packets if p[0] is not None), key=lambda p: p[0] or 0):
-        seek = dts if by_dts else pts
-        if is_key and times and pts is not None and seek is not None:
-            index = bisect_left(times, pts)
-            keys[index] = Key(index, seek)
-    return tuple(keys[i] for i in sorted(keys))
+def _keys(packets: list[tuple[int | None, bool]], times: tuple[int, ...]) -> tuple[Key, ...]:
+    """Return the points to start at; of several before the first shown frame the last."""
+    starts = sorted(pts for pts, is_key in packets if is_key and times and pts is not None)
+    keys = {(index := bisect_left(times, pts)): Key(index, pts) for pts in starts}
+    return tuple(keys[index] for index in sorted(keys))
 
 
 def _words(error: Exception) -> str:

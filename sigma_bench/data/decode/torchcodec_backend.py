@@ -10,7 +10,7 @@ from typing import Any
 
 from sigma_bench.data.decode.errors import DecodeError
 from sigma_bench.data.decode.interface import Frames, ascending
-from sigma_bench.data.decode.scan import Scan, decodable, scan
+from sigma_bench.data.decode.scan import Scan, failure, scan
 
 REMEDY = "install FFmpeg's shared libraries, version 4 to 8 (Debian, Ubuntu: `apt-get install ffmpeg`; conda: `ffmpeg`)"
 
@@ -56,21 +56,16 @@ class TorchcodecReader:
     backend = "torchcodec"
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        from torchcodec.decoders import VideoDecoder
-
         self._path = path
         self._scan: Scan = scan(path)
         self.count, self.height, self.width = self._scan.count, self._scan.height, self._scan.width
-        try:
-            self._video: Any = VideoDecoder(
-                self._scan.path,
-                stream_index=self._scan.stream,
-                dimension_order="NHWC",
-                num_ffmpeg_threads=1,
-                seek_mode="exact",
+        if not self._scan.times:
+            raise DecodeError(
+                path,
+                "torchcodec finds frames by their time stamps alone, and this container (AVI, MPEG streams) keeps none "
+                "that can be relied on; the decoders pyav and decord count",
             )
-        except (RuntimeError, ValueError) as error:
-            raise DecodeError(path, f"torchcodec cannot open it ({_first_words(error)})") from error
+        self._video: Any = self._open()
         if len(self._video) != self.count:
             raise DecodeError(path, f"torchcodec finds {len(self._video)} frames, the file holds {self.count}")
 
@@ -87,16 +82,28 @@ class TorchcodecReader:
         """Release the file."""
         self._video = None
 
+    def _open(self) -> Any:
+        from torchcodec.decoders import VideoDecoder
+
+        try:
+            return VideoDecoder(
+                self._scan.path,
+                stream_index=self._scan.stream,
+                dimension_order="NHWC",
+                num_ffmpeg_threads=1,
+                seek_mode="exact",
+            )
+        except (RuntimeError, ValueError) as error:
+            raise DecodeError(self._path, f"torchcodec cannot open it ({_first_words(error)})") from error
+
     def _ascending(self, indices: list[int]) -> Frames:
         try:
             frames: Frames = self._video.get_frames_at(indices=indices).data.numpy()
         except (RuntimeError, ValueError, IndexError) as error:
-            found = f"PyAV decodes {decodable(self._path)} of {self.count} frames from the start"
-            raise DecodeError(self._path, f"torchcodec fails: {_first_words(error)} ({found})") from error
+            raise failure(self._path, self.count, self.backend, _first_words(error)) from error
         if frames.shape != (len(indices), self.height, self.width, 3):
-            raise DecodeError(
-                self._path, f"torchcodec reads {frames.shape[2]}x{frames.shape[1]}, not {self.width}x{self.height}"
-            )
+            given = "x".join(str(n) for n in frames.shape[1:])
+            raise failure(self._path, self.count, self.backend, f"gives {given}, not {self.height}x{self.width}x3")
         return frames
 
 

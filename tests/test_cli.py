@@ -1,0 +1,34 @@
+"""The command line: nothing heavy at import, options that take several values."""
+
+import subprocess
+import sys
+
+import pytest
+
+from sigma_bench.cli import spread
+
+
+def test_nothing_heavy_is_imported_for_help():
+    code = (
+        "import sys\nfrom sigma_bench import cli\n"
+        "try:\n    cli.main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "heavy = {'torch', 'timm', 'sklearn', 'pandas', 'pyarrow', 'numpy', 'pydantic', 'yaml', 'scipy'} & set(sys.modules)\n"
+        "sys.exit(f'imported: {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "pretrain" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("eval --ckpt a b c --force", "eval --ckpt a --ckpt b --ckpt c --force"),
+        ("eval --task x y --ckpt a --seeds 2", "eval --task x --task y --ckpt a --seeds 2"),
+        ("tables --table 1 2 --out d", "tables --table 1 --table 2 --out d"),
+        ("pretrain sigma_mlp --set a=1", "pretrain sigma_mlp --set a=1"),
+        ("eval --data miniature --ckpt a", "eval --data miniature --ckpt a"),
+    ],
+)
+def test_options_that_take_several_values(given, expected):
+    assert spread(given.split()) == expected.split()
