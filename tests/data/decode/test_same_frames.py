@@ -96,10 +96,10 @@ def _unavailable(name):
 
 
 def check_frames(reader, expected, rng):
-    """Ascending, reversed, repeated and scattered reads of one reader, and of the end first, agree with `expected`."""
+    """Reads of one reader that begin at the end, go backwards, scatter, repeat and ascend agree with `expected`."""
     count = len(expected)
-    spread = np.linspace(0, count - 1, min(count, 12)).astype(int)
-    for wanted in ([count - 1], spread, spread[::-1], rng.integers(0, count, 8), [0, 0], range(min(count, 5))):
+    spread = np.linspace(0, count - 1, min(count, 6)).astype(int)
+    for wanted in ([count - 1], spread[::-1], rng.integers(0, count, 4), [0, 0], range(min(count, 3))):
         frames = reader.frames(list(wanted))
         assert frames.dtype == np.uint8
         assert np.array_equal(frames, expected[list(wanted)]), f"other frames at {list(wanted)}"
