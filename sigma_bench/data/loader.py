@@ -93,6 +93,7 @@ class TrainingLoader:
         self.rank, self.world, self.device = rank, world, device
         self.max_broken, self.on_broken = max_broken, on_broken
         self.replaced = Replaced()
+        self.decoders: dict[str, int] = {}
         self._ids: list[str] = index.table["id"].to_pylist()
 
     @property
@@ -134,6 +135,8 @@ class TrainingLoader:
                 if result.error is not None or result.arrays is None:
                     todo.appendleft(self._replacement(slot, row, seed, str(result.error)))
                     continue
+                decoder = str(result.info.get("backend"))
+                self.decoders[decoder] = self.decoders.get(decoder, 0) + 1
                 flip = bool(result.info.get("flip", False))
                 frames = torch.from_numpy(result.arrays[0]).to(self.device)
                 ready[slot] = (transforms.to_clip(frames, self.size, flip), row, seed)

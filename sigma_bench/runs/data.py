@@ -13,6 +13,8 @@ from sigma_bench.contracts import UserError
 from sigma_bench.data.index import Index
 from sigma_bench.progress import say
 
+TRAINING_DECODER = "decord+pyav"
+"""Training takes every file that some decoder opens; `data.json` of the run counts which."""
 PROBE_LIMIT = 200
 """A folder of at most so many files is decoded whole before training starts."""
 
@@ -92,7 +94,7 @@ def check(name: str, given: Path | None, workers: int, as_json: bool) -> tuple[l
     for index in parts:
         missing = set(index.missing())
         present = index.present()
-        found = _probe(present, workers, "decord+pyav")
+        found = _probe(present, workers, TRAINING_DECODER)
         _write_cache(index.root, {**_read_cache(index.root), **found})
         bad = {k: v["reason"] for k, v in found.items() if v["reason"]}
         lines.append(

@@ -5,22 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import platform
-import subprocess
 import time
 import traceback
 from dataclasses import dataclass, field, replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from sigma_bench import __version__, registry
+from sigma_bench import registry
 from sigma_bench.contracts import Encoder, Evaluation, Run, UserError
 from sigma_bench.data.decode.pool import DecodePool
 from sigma_bench.progress import say
 from sigma_bench.results.row import Key, Row
 from sigma_bench.results.store import Store
 from sigma_bench.runs import data as places
+from sigma_bench.runs.machine import decoder_versions, described, torch_device
 from sigma_bench.runs.systems import Candidate, candidate
 from sigma_bench.spec import load
 from sigma_bench.spec.task import Task
@@ -121,17 +119,6 @@ def _evaluate(
     return good
 
 
-def torch_device(asked: str) -> str:
-    """Return the torch device of `auto`, `cpu`, `cuda` or `cuda:N`."""
-    import torch
-
-    if asked == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if asked.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError("--device cuda: torch sees no CUDA device here; use --device cpu")
-    return asked
-
-
 def _tasks(request: Request) -> tuple[str, list[Task], int]:
     if (request.suite is None) == (not request.tasks):
         raise UserError("give either --suite NAME or --task ID (sigma-bench list suites, sigma-bench list tasks)")
@@ -228,7 +215,7 @@ def rows_of(found: Evaluation, common: dict[str, Any], seconds: float) -> list[R
                 n_decoded=counts.n_decoded,
                 views=found.views,
                 decoder=", ".join(f"{name}:{n}" for name, n in sorted(found.decoders.items())),
-                decoder_version=_decoder_versions(found.decoders),
+                decoder_version=decoder_versions(found.decoders),
                 status="failed" if nothing else "partial" if partial else "ok",
                 error=_missing(found) if partial else "",
                 marks=found.marks,
@@ -246,9 +233,6 @@ def _missing(found: Evaluation) -> str:
 
 
 def _common(system: Candidate, task: Task, run: Run, suite: str, request: Request) -> dict[str, Any]:
-    import torch
-
-    cuda = run.device.startswith("cuda")
     return {
         **system.description,
         "checkpoint_sha256": system.sha256,
@@ -262,32 +246,5 @@ def _common(system: Candidate, task: Task, run: Run, suite: str, request: Reques
         "limit": run.limit,
         "data": request.data,
         "precision": run.precision,
-        "package_version": __version__,
-        "git_commit": git_commit(),
-        "torch_version": str(torch.__version__),
-        "device": torch.cuda.get_device_name(run.device) if cuda else f"cpu ({platform.machine()})",
+        **described(run.device),
     }
-
-
-def _decoder_versions(decoders: dict[str, int]) -> str:
-    packages = {"decord": "decord", "pyav": "av", "torchcodec": "torchcodec"}
-    return ", ".join(f"{packages[d]} {metadata.version(packages[d])}" for d in sorted(decoders) if d in packages)
-
-
-def git_commit() -> str:
-    """Return the commit of the checkout this package runs from, with `+` where files were changed; else empty."""
-    here = Path(__file__).parents[2]
-    if not (here / ".git").exists():
-        return ""
-    try:
-        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True)
-        changed = subprocess.run(
-            ["git", "status", "--porcelain", "--untracked-files=no"],
-            cwd=here,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return head.stdout.strip() + ("+" if changed.stdout.strip() else "")

@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sigma_bench import registry
 from sigma_bench.contracts import UserError
-from sigma_bench.data.decode.pool import DecodePool
 from sigma_bench.data.index import Index
-from sigma_bench.data.load import ClipRequest
-from sigma_bench.data.loader import TrainingLoader
 from sigma_bench.progress import say
 from sigma_bench.runs import data as places
-from sigma_bench.runs.evaluate import git_commit, torch_device
+from sigma_bench.runs.machine import git_commit, torch_device
 from sigma_bench.spec import load
 from sigma_bench.spec.recipe import Recipe
-from sigma_bench.train import loop, optim, schedule, state
-
-DECODER = "decord+pyav"
-"""Training takes every file that some decoder opens; which one it was is counted in data.json."""
+from sigma_bench.train.folder import newest as newest_checkpoint
 
 HARMLESS = {"train.seed", "train.micro_batch", "train.log_every", "train.save_every", "train.threads"}
 """Settings that may differ from the recipe's while the run still is the published system."""
@@ -60,12 +52,17 @@ def pretrain(
         say(f"{folder}: complete, nothing to do")
         return start
     listed = places.pretraining_index(data, data_root)
-    index, reasons = places.decodable(listed, workers, DECODER)
+    index, reasons = places.decodable(listed, workers, places.TRAINING_DECODER)
     for broken, reason in reasons.items():
         say(f"left out: {broken}: {reason}")
     if reasons:
         say(f"{len(reasons)} of {listed.count} files cannot be decoded; training on the other {index.count}")
-    return _train(recipe, resolved, folder, start, listed, index, reasons, torch_device(device), workers, kind)
+    from sigma_bench.runs.training import train
+
+    last, loader = train(recipe, index, folder, start, _system(recipe, kind), torch_device(device), workers)
+    _write_data(folder, listed, index, reasons, loader)
+    say(str(last))
+    return last
 
 
 def _headline(recipe: Recipe, data: str, size: str, folder: Path) -> str:
@@ -78,7 +75,7 @@ def _headline(recipe: Recipe, data: str, size: str, folder: Path) -> str:
 def _resumable(folder: Path, resolved: str, resume: bool) -> Path | None:
     """Return the checkpoint to go on from; a folder that holds another run is refused."""
     saved = folder / "recipe.yaml"
-    newest = state.newest(folder / "checkpoints")
+    newest = newest_checkpoint(folder / "checkpoints")
     if not resume:
         if saved.exists() or newest is not None:
             raise UserError(f"{folder} holds a run already: go on with --resume, or name another folder with --out")
@@ -89,108 +86,6 @@ def _resumable(folder: Path, resolved: str, resume: bool) -> Path | None:
             "same --data, --size and --set, or another --out"
         )
     return newest
-
-
-def _train(
-    recipe: Recipe,
-    resolved: str,
-    folder: Path,
-    start: Path | None,
-    listed: Index,
-    index: Index,
-    reasons: dict[str, str],
-    device: str,
-    workers: int,
-    kind: str,
-) -> Path:
-    import torch
-
-    t = recipe.train
-    if t.threads is not None:
-        torch.set_num_threads(t.threads)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "recipe.yaml").write_text(resolved, encoding="utf-8")
-    micro = t.micro_batch or t.global_batch
-    with DecodePool("sigma_bench.data.load:load_clips", workers=workers) as pool:
-        loader = TrainingLoader(
-            index,
-            pool,
-            _requests(recipe, index),
-            batch=micro,
-            global_batch=t.global_batch,
-            size=recipe.model.image_size,
-            seed=t.seed,
-            device=device,
-            on_broken=lambda broken, reason: say(f"replaced: {broken}: {reason}"),
-        )
-        if index.count < t.global_batch:
-            say(f"{index.count} clips are fewer than the global batch of {t.global_batch}: they are sampled repeatedly")
-        objective = registry.get("objectives", recipe.objective)(recipe, loader, device)
-        plan = _plan(recipe, loader)
-        say(
-            f"{index.count} clips, {plan.steps} steps of {t.global_batch} clips ({plan.accumulation} x {micro}), "
-            f"peak rate {t.lr:.3g} = {t.base_lr:.3g} x {t.global_batch}/{t.lr_per}, {t.precision}, {device}"
-            + (f", from {start.name}" if start else "")
-        )
-        optimizer = optim.adamw(optim.pretraining_groups(objective.module, t.weight_decay), t.lr, t.betas)
-        last = loop.fit(
-            objective,
-            objective.module,
-            optimizer,
-            plan,
-            folder,
-            {"encoder": _encoder(objective.module), "system": _system(recipe, kind)},
-            device,
-            resume=start,
-            title=recipe.name,
-            on_log=lambda record: record.update(objective.monitors),
-        )
-        _write_data(folder, listed, index, reasons, loader)
-    say(f"{last}")
-    return last
-
-
-def _requests(recipe: Recipe, index: Index) -> Any:
-    paths, starts, ends = (index.table[c].to_pylist() for c in ("path", "start", "end"))
-    box = {"multi_scale": "multi_scale", "none": "center", "resize": "full"}[recipe.clips.crop]
-
-    def make(row: int, seed: tuple[int, ...]) -> ClipRequest:
-        return ClipRequest(
-            path=str(index.root / paths[row]),
-            sampling="pretraining",
-            frames=recipe.model.frames,
-            stride=recipe.clips.stride,
-            box=box,
-            size=recipe.model.image_size,
-            seed=seed,
-            backend=DECODER,
-            start=starts[row],
-            end=ends[row],
-        )
-
-    return make
-
-
-def _plan(recipe: Recipe, loader: TrainingLoader) -> loop.Plan:
-    t, per_epoch = recipe.train, loader.steps_per_epoch
-    steps = t.steps if t.steps is not None else (t.epochs or 0) * per_epoch
-    warmup = t.warmup_steps if t.warmup_steps is not None else (t.warmup_epochs or 0) * per_epoch
-    final = t.min_lr * t.global_batch / t.lr_per
-    return loop.Plan(
-        lrs=schedule.cosine_with_warmup(t.lr, final, steps, warmup),
-        steps_per_epoch=per_epoch,
-        accumulation=t.global_batch // (t.micro_batch or t.global_batch),
-        global_batch=t.global_batch,
-        precision=t.precision,
-        log_every=t.log_every,
-        save_every=t.save_every,
-    )
-
-
-def _encoder(module: Any) -> dict[str, Any]:
-    spec = asdict(module.encoder.spec)
-    names = ("image_size", "patch", "frames", "tubelet", "depth", "heads")
-    return {"dim": spec["embed_dim"], **{name: spec[name] for name in names}}
 
 
 def _system(recipe: Recipe, kind: str) -> dict[str, Any]:
@@ -213,12 +108,13 @@ def _system(recipe: Recipe, kind: str) -> dict[str, Any]:
     }
 
 
-def _write_data(folder: Path, listed: Index, index: Index, reasons: dict[str, str], loader: TrainingLoader) -> None:
+def _write_data(folder: Path, listed: Index, index: Index, reasons: dict[str, str], loader: Any) -> None:
     content = {
         "list": {"name": listed.name, "root": str(listed.root), "count": listed.count, "sha256": listed.sha256},
         "trained_on": index.count,
         "left_out": reasons,
         "replaced": loader.replaced.reasons,
         "replaced_draws": loader.replaced.draws,
+        "decoders": loader.decoders,
     }
     (folder / "data.json").write_text(json.dumps(content, indent=1), encoding="utf-8")

@@ -10,7 +10,7 @@ from typing import Any
 from sigma_bench import registry
 from sigma_bench.contracts import Encoder, UserError
 from sigma_bench.spec import load
-from sigma_bench.train import state
+from sigma_bench.train import folder
 
 DESCRIBED = (
     "method",
@@ -55,7 +55,7 @@ def _zoo_name(name: str, specs: Path | None) -> str | None:
 def _path(name: str, specs: Path | None) -> Path:
     path = Path(name)
     if path.is_dir():
-        newest = state.newest(path / "checkpoints")
+        newest = folder.newest(path / "checkpoints")
         if newest is None:
             raise UserError(f"{path}: a folder without checkpoints/step-N.pt; name a run folder or a file")
         return newest

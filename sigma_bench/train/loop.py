@@ -15,6 +15,7 @@ from torch import nn
 
 from sigma_bench.contracts import Objective
 from sigma_bench.progress import Reporter
+from sigma_bench.train import folder as folders
 from sigma_bench.train import state as states
 from sigma_bench.train.log import JsonLines
 
@@ -125,7 +126,7 @@ def fit(
                             **extra,
                         },
                     )
-                    states.prune(checkpoints, plan.keep)
+                    folders.prune(checkpoints, plan.keep)
                 if micro >= plan.steps_per_epoch * plan.accumulation:
                     break
             close = getattr(batches, "close", None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ import torch
 from sigma_bench.contracts import UserError
 
 FORMAT = "sigma-bench/1"
-NAME = re.compile(r"step-(\d+)\.pt")
 
 
 def save(path: Path, state: Mapping[str, Any]) -> None:
@@ -49,21 +47,6 @@ def load(path: Path, device: str = "cpu") -> dict[str, Any]:
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise UserError(f"{path}: not the checkpoint of a sigma-bench run (expected format {FORMAT!r})")
     return state
-
-
-def newest(folder: Path) -> Path | None:
-    """Return the checkpoint of the largest step in `folder`, None where there is none."""
-    found = [(int(m.group(1)), p) for p in folder.glob("step-*.pt") if (m := NAME.fullmatch(p.name))]
-    return max(found)[1] if found else None
-
-
-def prune(folder: Path, keep: int) -> None:
-    """Delete all but the `keep` newest checkpoints, and what a killed save left."""
-    found = sorted((int(m.group(1)), p) for p in folder.glob("step-*.pt") if (m := NAME.fullmatch(p.name)))
-    for _, path in found[:-keep]:
-        path.unlink()
-    for path in folder.glob(".step-*.partial"):
-        path.unlink(missing_ok=True)
 
 
 def rng_state() -> dict[str, Any]:

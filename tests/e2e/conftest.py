@@ -19,6 +19,17 @@ def data_root(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
+def tiny_ucf101(tmp_path) -> Path:
+    """A data root with a UCF101 of 32 training and 224 test clips that nothing marks as generated."""
+    from sigma_bench.data.miniatures.ucf101 import write
+
+    folder = tmp_path / "official" / "ucf101"
+    write(folder, seed=0, groups=8, clips_per_group=1)
+    (folder / "miniature.json").unlink()
+    return folder.parent
+
+
+@pytest.fixture
 def cli(tmp_path):
     """Run `sigma-bench ...` in a process of its own, in an empty working directory."""
 

@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from sigma_bench.runs.pretrain import pretrain
-from sigma_bench.train import state
+from sigma_bench.train import folder, state
 
 OBJECTIVES = ("sigma_mlp", "videomae", "sigma_l2")
 
 
 def settings(steps, save_every):
-    return [f"train.steps={steps}", "train.warmup_steps=5", f"train.save_every={save_every}", "train.log_every=1",
+    return [f"train.steps={steps}", "train.warmup_steps=1", f"train.save_every={save_every}", "train.log_every=1",
             "train.threads=1"]  # fmt: skip
 
 
@@ -54,7 +54,7 @@ def compare(recipe, tmp_path, data_root, steps, save_every, at_step):
     common = {"data": "miniature", "size": "nano", "data_root": data_root, "device": "cpu", "workers": 1, "sets": sets}
     straight = pretrain(recipe, out=tmp_path / "straight", **common)
     killed(recipe, tmp_path / "killed", data_root, sets, at_step)
-    reached = state.newest(tmp_path / "killed" / "checkpoints")
+    reached = folder.newest(tmp_path / "killed" / "checkpoints")
     assert reached is not None
     assert reached.name < straight.name, "the kill came too late to test a resume"
     resumed = pretrain(recipe, out=tmp_path / "killed", resume=True, **common)
@@ -65,7 +65,7 @@ def compare(recipe, tmp_path, data_root, steps, save_every, at_step):
 
 @pytest.mark.parametrize("recipe", OBJECTIVES)
 def test_kill_and_resume_is_exact(recipe, tmp_path, data_root):
-    compare(recipe, tmp_path, data_root, steps=30, save_every=10, at_step=14)
+    compare(recipe, tmp_path, data_root, steps=20, save_every=5, at_step=8)
 
 
 @pytest.mark.slow

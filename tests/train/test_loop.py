@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from sigma_bench.train import loop, state
+from sigma_bench.train import folder, loop, state
 
 
 class Regression:
@@ -71,7 +71,7 @@ def test_resume_is_exact(tmp_path, stop, accumulation):
             path.unlink()
     torch.manual_seed(123)
     again = build(20, accumulation)
-    resumed = loop.fit(*again, tmp_path / "c", {}, resume=state.newest(tmp_path / "c" / "checkpoints"))
+    resumed = loop.fit(*again, tmp_path / "c", {}, resume=folder.newest(tmp_path / "c" / "checkpoints"))
     assert resumed.name == straight.name == "step-0000020.pt"
     for name, tensor in weights(straight).items():
         assert torch.equal(tensor, weights(resumed)[name])
@@ -125,7 +125,7 @@ def test_nan_stops_before_the_weights_are_spoiled(tmp_path):
     with pytest.raises(loop.TrainingStopped, match=r"step 8: the loss is nan.*step-0000005\.pt"):
         loop.fit(objective, module, optimizer, plan, tmp_path, {})
     assert all(torch.isfinite(p).all() for p in module.parameters())
-    assert state.newest(tmp_path / "checkpoints").name == "step-0000005.pt"
+    assert folder.newest(tmp_path / "checkpoints").name == "step-0000005.pt"
 
 
 def test_epochs_follow_each_other(tmp_path):

@@ -6,18 +6,18 @@ import pytest
 import torch
 
 from sigma_bench.contracts import UserError
-from sigma_bench.train import state
+from sigma_bench.train import folder, state
 from sigma_bench.train.log import JsonLines
 
 
 def test_round_trip_and_newest(tmp_path):
     for step in (5, 100, 20):
         state.save(tmp_path / f"step-{step:07d}.pt", {"step": step, "w": torch.ones(2)})
-    newest = state.newest(tmp_path)
+    newest = folder.newest(tmp_path)
     assert newest is not None
     assert state.load(newest)["step"] == 100
     (tmp_path / ".step-0000101.pt.77.partial").write_bytes(b"half")
-    state.prune(tmp_path, 2)
+    folder.prune(tmp_path, 2)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["step-0000020.pt", "step-0000100.pt"]
 
 

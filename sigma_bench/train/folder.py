@@ -1,0 +1,23 @@
+"""The checkpoints of a run folder: which is the newest, which may go."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+NAME = re.compile(r"step-(\d+)\.pt")
+
+
+def newest(folder: Path) -> Path | None:
+    """Return the checkpoint of the largest step in `folder`, None where there is none."""
+    found = [(int(m.group(1)), p) for p in folder.glob("step-*.pt") if (m := NAME.fullmatch(p.name))]
+    return max(found)[1] if found else None
+
+
+def prune(folder: Path, keep: int) -> None:
+    """Delete all but the `keep` newest checkpoints, and what a killed save left."""
+    found = sorted((int(m.group(1)), p) for p in folder.glob("step-*.pt") if (m := NAME.fullmatch(p.name)))
+    for _, path in found[:-keep]:
+        path.unlink()
+    for path in folder.glob(".step-*.partial"):
+        path.unlink(missing_ok=True)
