@@ -196,7 +196,7 @@ def _chunks(
     """Yield (rows, uint8 views (len(rows) * V, 3, T, S, S)) in the order of the index, about `size` views at a time."""
     rows: list[int] = []
     clips: list[torch.Tensor] = []
-    for result in workers.map(requests(index, views, encoder)):
+    for result in workers.map(requests(index, views, encoder), ahead=max(8, 2 * size // views.count)):
         if result.arrays is None:
             errors[ids[result.index]] = str(result.error)
             continue

@@ -130,7 +130,7 @@ class TrainingLoader:
         ready: dict[int, tuple[torch.Tensor, int, tuple[int, ...]]] = {}
         lowest, end = first, first + len(todo)
         while lowest < end:
-            for result in self.pool.map(self._requests(todo, in_flight)):
+            for result in self.pool.map(self._requests(todo, in_flight), ahead=2 * self.batch):
                 slot, row, seed = in_flight.pop(result.index)
                 if result.error is not None or result.arrays is None:
                     todo.appendleft(self._replacement(slot, row, seed, str(result.error)))

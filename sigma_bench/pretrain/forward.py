@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +13,7 @@ from sigma_bench.losses.sinkhorn import sinkhorn
 from sigma_bench.losses.swapped import swapped_cross_entropy
 from sigma_bench.models.masked import MaskedVideoModel
 from sigma_bench.models.selection import take, token_ids
-from sigma_bench.pretrain.targets import normalized_tubes, raw_tubes, unit_range
+from sigma_bench.pretrain.targets import normalized, raw_tubes, unit_range
 
 
 @dataclass(frozen=True)
@@ -39,10 +38,10 @@ def pixel_targets(
         normalize: Normalise each tube per colour channel.
     """
     spec = model.encoder.spec
-    cut: Callable[[torch.Tensor, int, int], torch.Tensor] = normalized_tubes if normalize else raw_tubes
     with torch.no_grad():
-        every = cut(unit_range(clips, spec.mean, spec.std), spec.patch, spec.tubelet)
-        return take(every, token_ids(mask).to(clips.device))
+        every = raw_tubes(unit_range(clips, spec.mean, spec.std), spec.patch, spec.tubelet)
+        masked = take(every, token_ids(mask).to(clips.device))
+        return normalized(masked) if normalize else masked
 
 
 def pixel_forward(

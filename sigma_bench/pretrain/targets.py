@@ -27,11 +27,16 @@ def raw_tubes(clips01: torch.Tensor, patch: int, tubelet: int) -> torch.Tensor:
     return tubes(clips01, patch, tubelet).flatten(2)
 
 
-def normalized_tubes(clips01: torch.Tensor, patch: int, tubelet: int) -> torch.Tensor:
-    """Return the pixels of each tube with zero mean and unit deviation per colour channel, (B, N, t*p*p*3).
+def normalized(tubes_BNP: torch.Tensor) -> torch.Tensor:
+    """Return tubes (B, n, t*p*p*3), channel fastest, with zero mean and unit deviation per tube and colour channel.
 
-    The deviation is the unbiased one, plus 1e-6; channels vary fastest.
+    The deviation is the unbiased one, plus 1e-6.
     """
-    cut = tubes(clips01, patch, tubelet)
-    deviation = cut.var(2, unbiased=True, keepdim=True).sqrt()
-    return ((cut - cut.mean(2, keepdim=True)) / (deviation + EPS)).flatten(2)
+    by_channel = tubes_BNP.unflatten(2, (-1, 3)).transpose(2, 3).contiguous()
+    variance, mean = torch.var_mean(by_channel, -1, correction=1, keepdim=True)
+    return ((by_channel - mean) / (variance.sqrt() + EPS)).transpose(2, 3).flatten(2)
+
+
+def normalized_tubes(clips01: torch.Tensor, patch: int, tubelet: int) -> torch.Tensor:
+    """Return all tubes of clips (B, 3, T, H, W) as `normalized` makes them, (B, N, t*p*p*3)."""
+    return normalized(raw_tubes(clips01, patch, tubelet))

@@ -35,4 +35,4 @@ def adamw(
     groups: Iterable[dict[str, Any]], lr: float, betas: tuple[float, float] = (0.9, 0.95), eps: float = 1e-8
 ) -> torch.optim.AdamW:
     """Return AdamW over `groups`; the loop sets each step's rate on its groups."""
-    return torch.optim.AdamW(list(groups), lr=lr, betas=betas, eps=eps)
+    return torch.optim.AdamW(list(groups), lr=lr, betas=betas, eps=eps, fused=True)

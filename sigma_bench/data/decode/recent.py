@@ -51,13 +51,16 @@ class Recent:
 
     def __init__(self, backend: Backend, small: int = SMALL, kept: int = KEPT) -> None:
         self.name = backend.name
+        self._version: str | None = None
         self._backend, self._small, self._kept = backend, small, kept
         self._files: OrderedDict[Key, KeptReader] = OrderedDict()
         self._bytes = 0
 
     def version(self) -> str:
         """Return the version of the decoder."""
-        return self._backend.version()
+        if self._version is None:  # looked up in the metadata of packages: not for every clip
+            self._version = self._backend.version()
+        return self._version
 
     def unavailable(self) -> str | None:
         """Return why the decoder cannot be used."""

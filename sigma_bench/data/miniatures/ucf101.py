@@ -30,7 +30,7 @@ FRAMES = 10
 """Frames of a file: two more than the smallest encoder takes, so a clip has a choice of starts."""
 
 
-def write(root: Path, seed: int = 0, *, size_px: int = 32, groups: int = 25, clips_per_group: int = 4) -> Miniature:
+def write(root: Path, seed: int = 0, *, size_px: int = 32, groups: int = 25, clips_per_group: int = 3) -> Miniature:
     """Write the miniature, or reuse the one that is there with the same seed, settings and version.
 
     The clips of a group (`gXX`, a "recording") share the background's pattern, the scene; all else is drawn for each
