@@ -143,7 +143,7 @@ def tables(
     table: Annotated[
         list[str] | None, typer.Option(help="Number of a table, or custom; repeatable; default all")
     ] = None,
-    format: Annotated[list[str] | None, typer.Option(help="md, tex or csv; repeatable")] = None,
+    format: Annotated[list[str] | None, typer.Option(help="md, tex, csv or png; repeatable")] = None,
     results: Results = Path("results/rows"),
     out: Annotated[Path, typer.Option(help="Folder the tables are written to")] = Path("results/tables"),
 ) -> None:

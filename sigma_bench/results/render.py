@@ -15,10 +15,13 @@ FORMATS: dict[str, Callable[[Table], str]] = {
 }
 
 
+PICTURE = "png"
+
+
 def check(format_: str) -> None:
     """Raise UserError unless `format_` is known."""
-    if format_ not in FORMATS:
-        raise UserError(f"unknown table format '{format_}'; expected one of {', '.join(FORMATS)}")
+    if format_ not in (*FORMATS, PICTURE):
+        raise UserError(f"unknown table format '{format_}'; expected one of {', '.join(FORMATS)}, {PICTURE}")
 
 
 def render(table: Table, format_: str) -> str:

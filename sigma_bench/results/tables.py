@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from sigma_bench.contracts import UserError
-from sigma_bench.results import own, paper, published, render
+from sigma_bench.results import own, paper, picture, published, render
 from sigma_bench.results.published import Published
 from sigma_bench.results.row import Row
 from sigma_bench.results.store import Store, latest
@@ -101,7 +101,7 @@ def write_all(
     Args:
         rows_folder: Folder of row files; one that is not there holds no rows.
         out: Made where it is missing; files of the same names are replaced.
-        formats: Of `md`, `tex`, `csv`.
+        formats: Of `md`, `tex`, `csv`, `png`.
         only: Names or numbers of tables, `miniature`, `custom`; None: all.
         published_dir: Folder with `published.csv` and `hyperparameters.csv`; named `published`, with `layout.yaml`,
             unless `layout` is given.
@@ -124,15 +124,26 @@ def write_all(
     rows = Store(rows_folder).read()
     tables = build_all(only, rows, published.read(published_dir), layout)
     out.mkdir(parents=True, exist_ok=True)
-    written = [
-        _write(out / f"{file_name(table.name)}.{one}", render.render(table, one)) for table in tables for one in formats
-    ]
+    written = [_write_table(table, out, one) for table in tables for one in formats]
     if rows.problems:
         text = "Lines that could not be read and stand in no table:\n"
         written.append(_write(out / PROBLEMS, text + "".join(f"{problem}\n" for problem in rows.problems)))
     else:
         (out / PROBLEMS).unlink(missing_ok=True)
     return written
+
+
+def _write_table(table: Table, out: Path, format_: str) -> Path:
+    file = out / f"{file_name(table.name)}.{format_}"
+    if format_ != render.PICTURE:
+        return _write(file, render.render(table, format_))
+    draft = file.with_name(f".{uuid.uuid4().hex}.png")
+    try:
+        picture.draw(table, draft)
+        os.replace(draft, file)
+    finally:
+        draft.unlink(missing_ok=True)
+    return file
 
 
 def file_name(table: str) -> str:
