@@ -19,11 +19,16 @@ from torch import nn
 
 from sigma_bench.contracts import Encoder, Run, Tokens, UserError
 from sigma_bench.data import transforms
+from sigma_bench.data.decode.backends import pick
 from sigma_bench.data.decode.pool import DecodePool, Result
 from sigma_bench.data.index import Index
 from sigma_bench.data.load import ClipRequest
 from sigma_bench.progress import Reporter
 
+DECODER = "auto"
+"""Decoder of evaluations: one for every file alike, see `data.decode.backends`."""
+GIVEN_UP = "given up: "
+"""Begins the error of a file that another attempt might decode."""
 VERSION = 1
 """Raised when the same request would give other numbers: part of the key of the cache."""
 
@@ -90,9 +95,21 @@ def pool_tokens(tokens: Tokens, pool: str) -> torch.Tensor:
 
 
 def content_sha256(index: Index) -> str:
-    """Return the SHA-256 of what is decoded (ids, paths, frame ranges): labels change no feature."""
+    """Return the SHA-256 of what is decoded: ids, paths, frame ranges, size and time of every file (0 where absent).
+
+    Labels change no feature, and are left out.
+    """
     columns = [index.table[c].to_pylist() for c in ("id", "path", "start", "end")]
-    return hashlib.sha256(json.dumps(columns).encode()).hexdigest()
+    stamps = [_stamp(index.root / path) for path in columns[1]]
+    return hashlib.sha256(json.dumps([*columns, stamps]).encode()).hexdigest()
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0
+    return status.st_size, status.st_mtime_ns
 
 
 def extract(
@@ -112,6 +129,7 @@ def extract(
         norm: Apply the pretraining norm.
         pool: "mean" or "cls".
     """
+    decoder = pick(DECODER)
     wanted = {
         "version": VERSION,
         "weights": fingerprint(encoder),
@@ -122,6 +140,7 @@ def extract(
         "layer": layer,
         "norm": norm,
         "pool": pool,
+        "decoder": f"{decoder.name} {decoder.version()}",
         "precision": run.precision,
         "device": torch.device(run.device).type,
     }
@@ -129,14 +148,21 @@ def extract(
     place = run.folder / "features" / key[:2] / key
     place.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{place}.lock"):
-        if not (place / "origin.json").exists():
+        cached = _settled(place)
+        if not cached:
             _compute(encoder, index, views, run, layer, norm, pool, place, wanted)
-            cached = False
-        else:
-            cached = True
     origin = json.loads((place / "origin.json").read_text(encoding="utf-8"))
     values = np.load(place / "values.npy", mmap_mode="r")
     return Features(values, np.load(place / "ok.npy"), origin["errors"], {**origin, "cached": cached})
+
+
+def _settled(place: Path) -> bool:
+    """Tell whether an entry is whole and would come out the same again: a file given up for its time might not."""
+    try:
+        origin = json.loads((place / "origin.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return False
+    return not origin["given_up"]
 
 
 def _compute(
@@ -171,8 +197,16 @@ def _compute(
             reporter.update(rows[-1] + 1)
     values.flush()
     np.save(partial / "ok.npy", ok)
-    origin = {**wanted, "errors": errors, "decoders": decoders, "seconds": round(time.perf_counter() - began, 3)}
+    given_up = sorted(i for i in errors if errors[i].startswith(GIVEN_UP))
+    origin = {
+        **wanted,
+        "errors": errors,
+        "given_up": given_up,
+        "decoders": decoders,
+        "seconds": round(time.perf_counter() - began, 3),
+    }
     (partial / "origin.json").write_text(json.dumps(origin, indent=1), encoding="utf-8")
+    shutil.rmtree(place, ignore_errors=True)  # what a kill left incomplete
     partial.rename(place)
 
 
@@ -198,7 +232,7 @@ def _chunks(
     clips: list[torch.Tensor] = []
     for result in workers.map(requests(index, views, encoder), ahead=max(8, 2 * size // views.count)):
         if result.arrays is None:
-            errors[ids[result.index]] = str(result.error)
+            errors[ids[result.index]] = f"{GIVEN_UP if result.transient else ''}{result.error}"
             continue
         decoder = str(result.info.get("backend"))
         decoders[decoder] = decoders.get(decoder, 0) + 1
@@ -225,6 +259,7 @@ def requests(index: Index, views: Views, encoder: Encoder) -> Iterator[ClipReque
             flip=views.flip,
             size=encoder.spec.image_size,
             seed=(views.seed, row),
+            backend=DECODER,
             start=start,
             end=end,
         )

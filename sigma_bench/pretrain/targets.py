@@ -32,7 +32,7 @@ def normalized(tubes_BNP: torch.Tensor) -> torch.Tensor:
 
     The deviation is the unbiased one, plus 1e-6.
     """
-    by_channel = tubes_BNP.unflatten(2, (-1, 3)).transpose(2, 3).contiguous()
+    by_channel = tubes_BNP.reshape(*tubes_BNP.shape[:2], -1, 3).transpose(2, 3).contiguous()
     variance, mean = torch.var_mean(by_channel, -1, correction=1, keepdim=True)
     return ((by_channel - mean) / (variance.sqrt() + EPS)).transpose(2, 3).flatten(2)
 

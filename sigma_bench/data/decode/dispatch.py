@@ -201,7 +201,9 @@ class Dispatcher(threading.Thread):
         if task.attempts < 2:
             fresh.reserved = task
         else:
-            self._settle(task, Result(task.index, None, {}, f"the decoding process was lost twice, the last {how}"))
+            self._settle(
+                task, Result(task.index, None, {}, f"the decoding process was lost twice, the last {how}", True)
+            )
 
     def _enforce(self) -> None:
         """End processes whose deadline passed and that have not answered in the meantime."""
@@ -210,7 +212,7 @@ class Dispatcher(threading.Thread):
             if worker.task is not None and now > worker.since + self.deadline_s and not worker.channel.poll():
                 self.stats.deadlines += 1
                 text = f"deadline of {self.deadline_s:g} s exceeded"
-                self._settle(worker.task, Result(worker.task.index, None, {}, text))
+                self._settle(worker.task, Result(worker.task.index, None, {}, text, transient=True))
                 self._replace(worker)
             elif not worker.ready and now > worker.since + START_S and not worker.channel.poll():
                 raise RuntimeError(f"a decoding process was not ready after {START_S:.0f} s")

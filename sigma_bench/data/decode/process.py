@@ -27,12 +27,14 @@ class Result:
         arrays: What the job returned; None after an error.
         info: The record of the job; after an exception `traceback`.
         error: Why there are no arrays; None where there are.
+        transient: The request was given up (deadline, lost process): another attempt might do.
     """
 
     index: int
     arrays: tuple[np.ndarray, ...] | None
     info: dict[str, Any] = field(default_factory=dict)
     error: str | None = None
+    transient: bool = False
 
 
 @dataclass(eq=False)

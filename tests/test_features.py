@@ -1,0 +1,138 @@
+"""The feature cache: what shares an entry, what does not, what a killed process leaves."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sigma_bench import features
+from sigma_bench.contracts import EncoderSpec, Run, Tokens, UserError
+from sigma_bench.data.datasets.ucf101 import read
+from sigma_bench.data.index import relabel
+from sigma_bench.data.miniatures.ucf101 import write
+from sigma_bench.features import Views, extract
+
+VIEWS = Views("dense_test", 2, 1, 1, "full", False, 0)
+
+
+class Colours(nn.Module):
+    """Tokens are the mean colours of tubes, times a weight."""
+
+    spec = EncoderSpec("test", "none", 3, 1, 1, 2, 8, 8, 32, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), 3, False)
+
+    def __init__(self, weight=1.0):
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((3,), weight))
+        self.calls = 0
+
+    def tokens(self, clips, layer=-1, norm=True, visible=None):
+        self.calls += 1
+        B = len(clips)
+        tubes = clips.view(B, 3, 4, 2, 4, 8, 4, 8).mean((3, 5, 7)).permute(0, 2, 3, 4, 1)
+        return Tokens(tubes * self.weight, None)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("data") / "ucf101"
+    write(root, seed=0, groups=8, clips_per_group=1)
+    return root
+
+
+def run(folder, **more):
+    return Run("cpu", 0, None, folder, workers=1, **more)
+
+
+def test_features_are_the_pooled_tokens_of_every_view_and_are_computed_once(root, tmp_path):
+    index, encoder = read(root, "train").select(range(6)), Colours()
+    found = extract(encoder, index, VIEWS, run(tmp_path))
+    assert found.values_NVD.shape == (6, 2, 3)
+    assert found.ok_N.all()
+    assert found.origin["decoders"] == {"decord": 6} or found.origin["decoders"] == {"pyav": 6}
+    import av
+
+    with av.open(str(index.path(4))) as video:
+        frames = np.stack([f.to_ndarray(format="rgb24") for f in video.decode(video=0)])
+    np.testing.assert_allclose(found.values_NVD[4, 0], frames[:8].mean((0, 1, 2)) / 255, atol=1e-3)
+    calls = encoder.calls
+    again = extract(encoder, index, VIEWS, run(tmp_path))
+    assert encoder.calls == calls
+    assert again.origin["cached"]
+    assert not found.origin["cached"]
+    np.testing.assert_array_equal(again.values_NVD, found.values_NVD)
+
+
+def test_labels_share_an_entry_and_everything_else_does_not(root, tmp_path):
+    index, encoder = read(root, "train").select(range(4)), Colours()
+    base = extract(encoder, index, VIEWS, run(tmp_path)).origin["cached"]
+    assert base is False
+
+    def cached(encoder=encoder, index=index, views=VIEWS, **more):
+        return extract(encoder, index, views, run(tmp_path), **more).origin["cached"]
+
+    assert cached(index=relabel(index, root / "factors.csv", "motion"))
+    assert not cached(encoder=Colours(2.0))
+    assert not cached(index=index.select(range(3)))
+    assert not cached(views=Views("dense_test", 1, 1, 1, "full", False, 0))
+    assert not cached(layer=0)
+    assert not cached(norm=False)
+
+
+def test_a_file_that_changed_on_disk_is_not_taken_from_the_cache(root, tmp_path):
+    import shutil
+
+    copy = tmp_path / "ucf101"
+    shutil.copytree(root, copy)
+    index = read(copy, "train").select(range(3))
+    first = extract(Colours(), index, VIEWS, run(tmp_path))
+    shutil.copyfile(index.path(1), index.path(0))
+    second = extract(Colours(), index, VIEWS, run(tmp_path))
+    assert not second.origin["cached"]
+    assert not np.array_equal(first.values_NVD[0], second.values_NVD[0])
+
+
+def test_broken_files_have_an_error_and_a_torn_entry_is_computed_anew(root, tmp_path):
+    import shutil
+
+    copy = tmp_path / "ucf101"
+    shutil.copytree(root, copy)
+    index = read(copy, "train").select(range(4))
+    index.path(2).write_bytes(b"")
+    found = extract(Colours(), index, VIEWS, run(tmp_path))
+    assert found.ok_N.tolist() == [True, True, False, True]
+    assert list(found.errors) == [index.ids[2]]
+    assert "empty" in found.errors[index.ids[2]]
+    (entry,) = (tmp_path / "features").glob("*/*/origin.json")
+    entry.unlink()  # as after a kill before the entry was complete
+    assert not extract(Colours(), index, VIEWS, run(tmp_path)).origin["cached"]
+    assert json.loads(entry.read_text())["errors"] == found.errors
+
+
+def test_an_encoder_without_weights_to_hash_is_refused():
+    class Plain:
+        spec = Colours.spec
+        tokens = Colours.tokens
+
+    with pytest.raises(UserError, match="not a torch module"):
+        features.fingerprint(Plain())
+
+
+def test_a_file_given_up_for_its_time_is_tried_again(root, tmp_path):
+    from types import SimpleNamespace
+
+    class Slow:
+        def map(self, requests, ahead=None):
+            for number, _ in enumerate(requests):
+                yield SimpleNamespace(
+                    index=number, arrays=None, info={}, error="deadline of 1 s exceeded", transient=True
+                )
+
+    index = read(root, "train").select(range(2))
+    slow = extract(Colours(), index, VIEWS, run(tmp_path, pool=Slow()))
+    assert not slow.ok_N.any()
+    again = extract(Colours(), index, VIEWS, run(tmp_path))
+    assert not again.origin["cached"]
+    assert again.ok_N.all()
