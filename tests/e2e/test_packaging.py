@@ -23,7 +23,7 @@ assert Path(sigma_bench.__file__).is_relative_to(sys.argv[1]), sigma_bench.__fil
 for kind in roots.WORDS:
     assert roots.names(kind), kind
     assert all(path.is_relative_to(sys.argv[1]) for path in roots.names(kind).values()), kind
-assert load.recipe("sigma_mlp", data="miniature", size="nano").train.steps == 500
+assert load.recipe("sigma_mlp", data="miniature", size="nano").train.steps == 400
 assert load.task("controls/motion", data="miniature").dataset.relabel == "motion"
 assert load.suite("quick").tasks and load.zoo().entries and load.layout()
 assert roots.find("published", "published.csv").stat().st_size > 10_000

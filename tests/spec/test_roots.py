@@ -123,7 +123,7 @@ def test_a_faulty_file_is_listed_and_does_not_hide_the_others(own: Path) -> None
 CHECK = """
 from sigma_bench.spec import load, roots
 assert roots.shipped().name == "_shipped", roots.shipped()
-assert load.recipe("sigma_mlp", data="miniature", size="nano").train.steps == 500
+assert load.recipe("sigma_mlp", data="miniature", size="nano").train.steps == 400
 assert load.suite("quick").tasks
 assert load.zoo().entries
 assert roots.find("published", "published.csv").is_file()

@@ -117,10 +117,10 @@ def test_the_baseline_and_its_matched_profile() -> None:
 def test_the_miniature_treats_all_objectives_alike() -> None:
     made = [load.recipe(n, data="miniature", size="nano") for n in ("sigma_mlp", "videomae", "sigma_l2")]
     assert len({r.train for r in made}) == len({r.model for r in made}) == len({r.mask for r in made}) == 1
-    assert made[0].train.lr == pytest.approx(2e-3)
-    assert (made[0].train.steps, made[0].train.warmup_steps, made[0].model.grid) == (500, 50, (4, 4, 4))
+    assert made[0].train.lr == pytest.approx(1e-3)
+    assert (made[0].train.steps, made[0].train.warmup_steps, made[0].model.grid) == (400, 40, (4, 4, 4))
     for profile in ("paper", "released"):
-        assert load.recipe("sigma_mlp", data="miniature", size="nano", profile=profile).train.steps == 500
+        assert load.recipe("sigma_mlp", data="miniature", size="nano", profile=profile).train.steps == 400
 
 
 def test_controls_exist_only_for_the_miniature() -> None:
@@ -152,7 +152,7 @@ def test_every_file_says_what_it_is_what_it_drives_and_what_to_expect(kind: root
 def test_given_files_are_checked_for_what_they_are(tmp_path: Path) -> None:
     shipped = [roots.find("pretrain", "videomae"), roots.find("eval", "zoo"), roots.find("published", "layout.yaml")]
     assert load.validate_all([*shipped, roots.find("eval", "quick")]) == ([], 4)
-    (tmp_path / "r.yaml").write_text(shipped[0].read_text().replace("steps: 500", "steps: 5OO"))
+    (tmp_path / "r.yaml").write_text(shipped[0].read_text().replace("steps: 400", "steps: 4OO"))
     (tmp_path / "z.yaml").write_text(shipped[1].read_text().replace("heads: 12", "heads: 0", 1))
     (tmp_path / "t.yaml").write_text("tables: {}\n")
     (tmp_path / "what.yaml").write_text("a: 1\n")
@@ -161,7 +161,7 @@ def test_given_files_are_checked_for_what_they_are(tmp_path: Path) -> None:
     text = "\n".join(problems)
     assert checked == 6
     for part in (
-        "data.miniature.train.steps: found '5OO'",
+        "data.miniature.train.steps: found '4OO'",
         "heads: found 0",
         "t.yaml",
         "cannot tell what it is",
