@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from errno import EACCES, EDQUOT, EEXIST, EISDIR, ENAMETOOLONG, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -21,6 +22,9 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Data sets: miniatures, checks.", rich_markup_mode=None, no_args_is_help=True)
 app.add_typer(data_app, name="data")
+
+ENVIRONMENT = (EACCES, EDQUOT, EEXIST, EISDIR, ENAMETOOLONG, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS)
+"""What the operating system refuses because of a path or a disk: for the user to mend, so told without a traceback."""
 
 Sets = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one setting: --set train.base_lr=1e-3")
@@ -210,7 +214,10 @@ def demo(
     """Pretrain on the miniature, probe, draw the table: the whole way in some minutes, by the commands above."""
     from sigma_bench.runs.demo import demo as run
 
-    run(out, [int(s) for s in seeds.split(",")], jobs, sets or [])
+    numbers = [s.strip() for s in seeds.split(",")]
+    if not all(s.isascii() and s.isdecimal() for s in numbers):
+        raise UserError(f"--seeds {seeds}: expected whole numbers with commas between them, such as 3,4,5")
+    run(out, [int(s) for s in dict.fromkeys(numbers)], jobs, sets or [])
 
 
 @data_app.command(epilog="Example: sigma-bench data miniature ucf101")
@@ -270,6 +277,10 @@ def main(argv: list[str] | None = None) -> Any:
         return app(args=spread(sys.argv[1:] if argv is None else argv), prog_name="sigma-bench")
     except UserError as error:
         _fail(f"sigma-bench: {error}", 2)
+    except OSError as error:
+        if error.errno not in ENVIRONMENT:
+            raise
+        _fail(f"sigma-bench: {error}; check the path, its permissions and the space left", 2)
     except KeyboardInterrupt:
         _fail("sigma-bench: interrupted", 130)
 

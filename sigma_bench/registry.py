@@ -18,6 +18,7 @@ REGISTRY: dict[str, dict[str, str]] = {
     "datasets": {
         "ucf101": "sigma_bench.data.datasets.ucf101:read",
         "folder": "sigma_bench.data.datasets.folder:read",
+        "video_list": "sigma_bench.data.datasets.video_list:read",
     },
     "miniatures": {"ucf101": "sigma_bench.data.miniatures.ucf101:write"},
     "decoders": {

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from sigma_bench.cli import spread
+from sigma_bench import cli
+from sigma_bench.cli import main, spread
 
 
 def test_nothing_heavy_is_imported_for_help():
@@ -33,3 +34,31 @@ def test_nothing_heavy_is_imported_for_help():
 )
 def test_options_that_take_several_values(given, expected):
     assert spread(given.split()) == expected.split()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["demo", "--seeds", "3,x"], "--seeds 3,x"),
+        (["tables", "--out", "{file}"], "{file}"),
+        (["data", "miniature", "ucf101", "--data-root", "{file}"], "{file}"),
+        (["pretrain", "sigma_mlp", "--out", "{file}"], "{file}"),
+    ],
+)
+def test_a_bad_value_or_path_ends_with_one_message(arguments, said, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "file"
+    file.write_text("")
+    with pytest.raises(SystemExit) as ended:
+        main([a.format(file=file) for a in arguments])
+    assert ended.value.code == 2
+    assert said.format(file=file) in capsys.readouterr().err
+
+
+def test_an_error_of_ours_keeps_its_traceback(monkeypatch):
+    def broken(**_):
+        raise OSError("no errno: not the user's")
+
+    monkeypatch.setattr(cli, "app", broken)
+    with pytest.raises(OSError, match="no errno"):
+        main(["list", "zoo"])

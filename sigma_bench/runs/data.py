@@ -154,7 +154,10 @@ def _read_cache(root: Path) -> dict[str, dict[str, Any]]:
 
 def _write_cache(root: Path, content: dict[str, dict[str, Any]]) -> None:
     path = _cache_file(root)
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(json.dumps(content), encoding="utf-8")
-    partial.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(json.dumps(content), encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        say(f"what was found of {root} is not kept for the next time: {error} (SIGMA_BENCH_CACHE names another place)")

@@ -52,7 +52,8 @@ def demo(out: Path, seeds: list[int], jobs: int, sets: list[str]) -> None:
     checkpoints = [*(f"random:nano:{s}" for s in seeds), *(str(out / "runs" / name) for name in folders)]
     common = ["eval", "--suite", "quick", "--data", "miniature", "--data-root", str(root), "--workers", "1"]
     common += ["--out", str(out / "eval"), "--results", str(out / "rows"), "--ckpt"]
-    _together({f"eval.{part}": [*common, *checkpoints[part::jobs]] for part in range(jobs)}, logs, jobs)
+    parts = min(jobs, len(checkpoints))
+    _together({f"eval.{part}": [*common, *checkpoints[part::parts]] for part in range(parts)}, logs, jobs)
     tables = ["tables", "--table", "1", "--results", str(out / "rows"), "--out", str(out / "tables")]
     _command("tables", tables, logs, show=True)
     say(f"Done in {time.perf_counter() - began:.0f} s. Rows: {out / 'rows'}, tables: {out / 'tables'}, logs: {logs}.")
@@ -65,7 +66,7 @@ def _together(commands: dict[str, list[str]], logs: Path, jobs: int) -> None:
         try:
             for number, done in enumerate(as_completed(pending), 1):
                 say(f"[{number}/{len(pending)}] {done.result()}")
-        except UserError:
+        except BaseException:  # Ctrl-C too: what has not begun must not begin now
             pool.shutdown(cancel_futures=True)
             raise
 

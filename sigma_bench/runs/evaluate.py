@@ -73,7 +73,7 @@ def evaluate(request: Request) -> int:
         say(f"nothing could run: name the folder of the data sets with --data-root or SIGMA_BENCH_DATA{hint}")
         return 2
     store = Store(request.results)
-    failed = False
+    failed, ran = False, False
     with DecodePool("sigma_bench.data.load:load_clips", workers=request.workers) as pool:
         run = Run(
             device=torch_device(request.device),
@@ -94,29 +94,32 @@ def evaluate(request: Request) -> int:
                 failed = True
                 continue
             say(system.headline)
-            failed |= not _evaluate(system, runnable, runs, suite, request, store)
+            good, any_ran = _evaluate(system, runnable, runs, suite, request, store)
+            failed, ran = failed or not good, ran or any_ran
     for problem in store.problems:
         say(f"note: {problem}")
-    return 1 if failed else 0
+    return 2 if not ran else 1 if failed else 0
 
 
 def _evaluate(
     system: Candidate, tasks: list[Task], runs: list[Run], suite: str, request: Request, store: Store
-) -> bool:
-    """Measure one system on all tasks and seeds; False if any of it failed."""
-    encoder, good = None, True
+) -> tuple[bool, bool]:
+    """Measure one system on all tasks and seeds; return whether all went well and whether anything has a row now."""
+    encoder, good, ran = None, True, False
     for task in tasks:
         for run in runs:
             try:
-                if not request.force and store.done(_key(system, task, run)):
+                if not request.force and store.done(_key(system, task, run, request)):
+                    ran = True
                     say(f"  {task.id} seed {run.seed}: has a row, skipped (--force measures again)")
                     continue
                 encoder = encoder if encoder is not None else system.encoder(run.device)
                 good &= _measure(system, encoder, task, run, suite, request, store)
+                ran = True
             except UserError as error:
                 say(f"  {task.id} seed {run.seed}: not run: {error}")
                 good = False
-    return good
+    return good, ran
 
 
 def _tasks(request: Request) -> tuple[str, list[Task], int]:
@@ -124,6 +127,12 @@ def _tasks(request: Request) -> tuple[str, list[Task], int]:
         raise UserError("give either --suite NAME or --task ID (sigma-bench list suites, sigma-bench list tasks)")
     if request.data not in ("official", "miniature"):
         raise UserError(f"--data {request.data}: expected official or miniature")
+    if request.precision not in ("fp32", "bf16"):
+        raise UserError(f"--precision {request.precision}: expected fp32 or bf16")
+    if request.as_system is not None and (len(request.checkpoints) > 1 or not _is_file(request.checkpoints[0])):
+        raise UserError(
+            f"--as {request.as_system}: describes one checkpoint file; found --ckpt {' '.join(request.checkpoints)}"
+        )
     seeds = 1
     if request.suite is not None:
         suite = load.suite(request.suite, specs=request.specs)
@@ -136,13 +145,28 @@ def _tasks(request: Request) -> tuple[str, list[Task], int]:
     return name, tasks, request.seeds or seeds
 
 
-def settings_sha256(task: Task) -> str:
-    """Return the hash of what in a resolved task changes numbers: another setting is another measurement."""
+def _is_file(checkpoint: str) -> bool:
+    return not checkpoint.startswith("random:") and (":" not in checkpoint or Path(checkpoint).exists())
+
+
+def settings_sha256(task: Task, run: Run, heads: int | None = None) -> str:
+    """Return the hash of what changes numbers beside weights, seed and lists: another setting is another measurement.
+
+    That is the resolved task; where they depart from the usual, the precision and the heads asked for; and of a
+    generated data set the hash of its files, since its ids are the same whatever is in them.
+    """
     content = task.model_dump(mode="json", exclude={"title", "cost", "notes", "resolved"})
+    if run.precision != "fp32":
+        content["precision"] = run.precision
+    if heads is not None:
+        content["heads"] = heads
+    marker = Path(run.data_root or ".") / task.dataset.name / "miniature.json"
+    if marker.is_file():
+        content["miniature"] = json.loads(marker.read_text(encoding="utf-8"))["sha256"]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _key(system: Candidate, task: Task, run: Run) -> Key:
+def _key(system: Candidate, task: Task, run: Run, request: Request) -> Key:
     from sigma_bench.evaluators import samples
 
     lists = samples.read(task, run)
@@ -150,7 +174,7 @@ def _key(system: Candidate, task: Task, run: Run) -> Key:
         checkpoint_sha256=system.sha256,
         task=task.id,
         task_version=task.version,
-        settings_sha256=settings_sha256(task),
+        settings_sha256=settings_sha256(task, run, request.heads),
         seed=run.seed,
         train_sha256=lists.train.sha256,
         test_sha256=lists.test.sha256,
@@ -241,7 +265,7 @@ def _common(system: Candidate, task: Task, run: Run, suite: str, request: Reques
         "task_version": task.version,
         "evaluator": task.evaluator,
         "profile": request.profile or "",
-        "settings_sha256": settings_sha256(task),
+        "settings_sha256": settings_sha256(task, run, request.heads),
         "seed": run.seed,
         "limit": run.limit,
         "data": request.data,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import subprocess
 from importlib import metadata
 from pathlib import Path
@@ -12,13 +13,21 @@ from sigma_bench.contracts import UserError
 
 
 def torch_device(asked: str) -> str:
-    """Return the torch device of `auto`, `cpu`, `cuda` or `cuda:N`."""
+    """Return the torch device of `auto`, `cpu`, `cuda` or `cuda:N`.
+
+    Raises:
+        UserError: Another word, or a device that is not here.
+    """
     import torch
 
     if asked == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
+    if re.fullmatch(r"cpu|cuda(:\d+)?", asked) is None:
+        raise UserError(f"--device {asked}: expected auto, cpu, cuda or cuda:N")
     if asked.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError("--device cuda: torch sees no CUDA device here; use --device cpu")
+        raise UserError(f"--device {asked}: torch sees no CUDA device here; use --device cpu")
+    if int(asked.partition(":")[2] or 0) >= max(1, torch.cuda.device_count()):
+        raise UserError(f"--device {asked}: torch sees {torch.cuda.device_count()} CUDA devices here, counted from 0")
     return asked
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from sigma_bench.contracts import UserError
 from sigma_bench.data.index import Index
@@ -15,6 +18,7 @@ from sigma_bench.runs.machine import git_commit, torch_device
 from sigma_bench.spec import load
 from sigma_bench.spec.recipe import Recipe
 from sigma_bench.train.folder import newest as newest_checkpoint
+from sigma_bench.train.folder import write_json
 
 HARMLESS = {"train.seed", "train.micro_batch", "train.log_every", "train.save_every", "train.threads"}
 """Settings that may differ from the recipe's while the run still is the published system."""
@@ -47,6 +51,32 @@ def pretrain(
     folder = out or Path("runs") / f"{recipe.name}.{kind}.{size}.seed{recipe.train.seed}"
     say(_headline(recipe, data, size, folder))
     resolved = load.dump(recipe)
+    with _alone(folder):
+        return _pretrain(recipe, resolved, data, kind, folder, resume, data_root, device, workers)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep a second process out of a run folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            yield
+    except Timeout as error:
+        raise UserError(f"{folder}: another process trains in it; wait for it, or give another --out") from error
+
+
+def _pretrain(
+    recipe: Recipe,
+    resolved: str,
+    data: str,
+    kind: str,
+    folder: Path,
+    resume: bool,
+    data_root: Path | None,
+    device: str,
+    workers: int,
+) -> Path:
     start = _resumable(folder, resolved, resume)
     if start is not None and int(start.stem.removeprefix("step-")) >= (recipe.train.steps or 10**12):
         say(f"{folder}: complete, nothing to do")
@@ -57,10 +87,14 @@ def pretrain(
         say(f"left out: {broken}: {reason}")
     if reasons:
         say(f"{len(reasons)} of {listed.count} files cannot be decoded; training on the other {index.count}")
+    if start is not None:
+        _same_data(folder, index)
     from sigma_bench.runs.training import train
 
-    last, loader = train(recipe, index, folder, start, _system(recipe, kind), torch_device(device), workers)
-    _write_data(folder, listed, index, reasons, loader)
+    content = _data(listed, index, reasons)
+    last, loader = train(recipe, index, folder, start, _system(recipe, kind), torch_device(device), workers, content)
+    replaced = {"replaced": loader.replaced.reasons, "replaced_draws": loader.replaced.draws}
+    write_json(folder / "data.json", {**content, **replaced, "decoders": loader.decoders})
     say(str(last))
     return last
 
@@ -108,13 +142,24 @@ def _system(recipe: Recipe, kind: str) -> dict[str, Any]:
     }
 
 
-def _write_data(folder: Path, listed: Index, index: Index, reasons: dict[str, str], loader: Any) -> None:
-    content = {
+def _data(listed: Index, index: Index, reasons: dict[str, str]) -> dict[str, Any]:
+    return {
         "list": {"name": listed.name, "root": str(listed.root), "count": listed.count, "sha256": listed.sha256},
         "trained_on": index.count,
+        "trained_on_sha256": index.sha256,
         "left_out": reasons,
-        "replaced": loader.replaced.reasons,
-        "replaced_draws": loader.replaced.draws,
-        "decoders": loader.decoders,
     }
-    (folder / "data.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+
+def _same_data(folder: Path, index: Index) -> None:
+    """Refuse to go on with other samples: order, steps of an epoch and rates would silently be another run's."""
+    path = folder / "data.json"
+    try:
+        saved = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError) as error:
+        raise UserError(f"{path}: missing or damaged ({error}); it says what the run was trained on") from error
+    if saved.get("trained_on_sha256") != index.sha256:
+        raise UserError(
+            f"{path}: the run was begun on {saved.get('trained_on')} samples, now there are {index.count}, or others: "
+            "an exact resume needs the same; restore the data, or begin another run with --out"
+        )

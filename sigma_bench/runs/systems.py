@@ -45,11 +45,7 @@ def candidate(name: str, family: str | None, heads: int | None, as_system: str |
         return _file(name, name.rpartition(":")[0] if name.count(":") > 1 else name, family, heads, None, specs)
     if ":" in name and not Path(name).exists():
         return _module(name)
-    return _file(_path(name, specs), name, family, heads, as_system or _zoo_name(name, specs), specs)
-
-
-def _zoo_name(name: str, specs: Path | None) -> str | None:
-    return name if name in load.zoo(specs=specs).entries else None
+    return _file(_path(name, specs), name, family, heads, as_system, specs)
 
 
 def _path(name: str, specs: Path | None) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,19 @@ from sigma_bench.progress import say
 from sigma_bench.runs.data import TRAINING_DECODER
 from sigma_bench.spec import load
 from sigma_bench.spec.recipe import Recipe
+from sigma_bench.train import folder as folders
 from sigma_bench.train import loop, optim, schedule
 
 
 def train(
-    recipe: Recipe, index: Index, folder: Path, start: Path | None, system: dict[str, Any], device: str, workers: int
+    recipe: Recipe,
+    index: Index,
+    folder: Path,
+    start: Path | None,
+    system: dict[str, Any],
+    device: str,
+    workers: int,
+    data: Mapping[str, Any],
 ) -> tuple[Path, TrainingLoader]:
     """Train on `index` and return the last checkpoint and the loader, which knows what it could not decode.
 
@@ -33,12 +42,11 @@ def train(
         system: Description stored with every checkpoint.
         device: Torch device.
         workers: Decoding processes.
+        data: What is trained on, saved in `folder` before the first step.
     """
     t = recipe.train
     if t.threads is not None:
         torch.set_num_threads(t.threads)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "recipe.yaml").write_text(load.dump(recipe), encoding="utf-8")
     micro = t.micro_batch or t.global_batch
     with DecodePool("sigma_bench.data.load:load_clips", workers=workers) as pool:
         loader = TrainingLoader(
@@ -62,6 +70,9 @@ def train(
             + (f", from {start.name}" if start else "")
         )
         optimizer = optim.adamw(optim.pretraining_groups(objective.module, t.weight_decay), t.lr, t.betas)
+        if start is None:
+            folders.write_json(folder / "data.json", data)
+            folders.write_text(folder / "recipe.yaml", load.dump(recipe))
         last = loop.fit(
             objective,
             objective.module,

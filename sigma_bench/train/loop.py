@@ -13,14 +13,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from sigma_bench.contracts import Objective
+from sigma_bench.contracts import Objective, UserError
 from sigma_bench.progress import Reporter
 from sigma_bench.train import folder as folders
 from sigma_bench.train import state as states
 from sigma_bench.train.log import JsonLines
 
 
-class TrainingStopped(RuntimeError):
+class TrainingStopped(UserError):
     """Training cannot go on (a loss that is not finite); the last good checkpoint is kept."""
 
 
@@ -89,15 +89,18 @@ def fit(
         step, epoch, micro = saved["step"], saved["epoch"], saved["offset"]
         states.set_rng_state(saved["rng"])
         del saved
-    log = JsonLines(folder / "log.jsonl", resume_step=step if resume is not None else None)
+    log = JsonLines(folder / "log.jsonl", resume_step=step)
     module.train()
-    path = resume or checkpoints / "step-0.pt"
+    path = resume
     clock = _Clock(step)
     with Reporter(title, plan.steps, start=step) as reporter:
         while step < plan.steps:
             batches = iter(objective.batches(epoch, micro))
             while step < plan.steps:
-                losses = _step(objective, optimizer, plan, batches, step, device, clock)
+                try:
+                    losses = _step(objective, optimizer, plan, batches, step, device, clock)
+                except FloatingPointError as error:
+                    raise TrainingStopped(_advice(step + 1, str(error), path)) from error
                 if losses is None:
                     break
                 _guard(losses, step + 1, path)
@@ -134,6 +137,7 @@ def fit(
                 close()
             epoch, micro = epoch + 1, 0
     log.close()
+    assert path is not None
     return path
 
 
@@ -185,14 +189,19 @@ def _note(record: Mapping[str, Any]) -> str:
     )
 
 
-def _guard(losses: Mapping[str, torch.Tensor], step: int, good: Path) -> None:
+def _guard(losses: Mapping[str, torch.Tensor], step: int, good: Path | None) -> None:
     """Stop before a step that would spoil the weights."""
     loss, norm = float(losses["loss"]), float(losses["grad_norm"])
     if not (math.isfinite(loss) and math.isfinite(norm)):
-        raise TrainingStopped(
-            f"step {step}: the loss is {loss} and the norm of the gradient {norm}; the last good checkpoint is {good}. "
-            "Lower the rate (--set train.base_lr=...) or train in fp32 (--set train.precision=fp32), then --resume."
-        )
+        raise TrainingStopped(_advice(step, f"the loss is {loss} and the norm of the gradient {norm}", good))
+
+
+def _advice(step: int, what: str, good: Path | None) -> str:
+    """Return the message of a training that cannot go on; other settings are another run, so it names no --resume."""
+    return (
+        f"step {step}: {what}; the last good checkpoint is {good or 'none, none was due before'}. Begin another run "
+        "(--out) with a lower rate (--set train.base_lr=...) or in fp32 (--set train.precision=fp32)."
+    )
 
 
 class _Clock:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from sigma_bench.contracts import UserError
 from sigma_bench.train import folder, loop, state
 
 
@@ -132,3 +133,16 @@ def test_epochs_follow_each_other(tmp_path):
     objective, module, optimizer, plan = build(8)
     loop.fit(objective, module, optimizer, plan, tmp_path, {})
     assert objective.seen == [(0, i) for i in range(6)] + [(1, 0), (1, 1)]
+
+
+def test_an_objective_that_finds_undefined_values_stops_the_run_with_advice(tmp_path):
+    objective, module, optimizer, plan = build(3)
+
+    def step(batch):
+        raise FloatingPointError("scores hold undefined values")
+
+    objective.step = step
+    with pytest.raises(
+        UserError, match=r"step 1: scores hold undefined values; the last good checkpoint is none.*--out"
+    ):
+        loop.fit(objective, module, optimizer, plan, tmp_path, {})

@@ -1,0 +1,68 @@
+"""What makes a measurement another one, and what is refused before anything runs."""
+
+import json
+
+import pytest
+
+from sigma_bench.contracts import Run, UserError
+from sigma_bench.runs.demo import _together
+from sigma_bench.runs.evaluate import Request, evaluate, settings_sha256
+from sigma_bench.runs.machine import torch_device
+from sigma_bench.spec import load
+
+
+def run(root, **more):
+    return Run("cpu", 0, root, root, **more)
+
+
+def test_precision_heads_and_the_files_of_a_miniature_make_another_measurement(tmp_path):
+    task = load.task("linear/ucf101", data="miniature")
+    folder = tmp_path / "ucf101"
+    folder.mkdir()
+    found = [settings_sha256(task, run(tmp_path)), settings_sha256(task, run(tmp_path, precision="bf16"))]
+    found.append(settings_sha256(task, run(tmp_path), heads=3))
+    for digest in ("a" * 64, "b" * 64):
+        (folder / "miniature.json").write_text(json.dumps({"sha256": digest}))
+        found.append(settings_sha256(task, run(tmp_path)))
+    assert len(set(found)) == 5
+    assert settings_sha256(task, run(tmp_path, workers=7)) == found[-1]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"precision": "fp16"}, "--precision fp16"),
+        ({"as_system": "sigma_mlp_k400_b800", "checkpoints": ["a.pth", "b.pth"]}, "describes one checkpoint"),
+        ({"as_system": "sigma_mlp_k400_b800", "checkpoints": ["random:nano"]}, "describes one checkpoint"),
+        ({"as_system": "sigma_mlp_k400_b800", "checkpoints": ["mine:build"]}, "describes one checkpoint"),
+    ],
+)
+def test_a_wish_that_would_be_ignored_is_refused(more, said):
+    with pytest.raises(UserError, match=said):
+        evaluate(Request(**{"checkpoints": ["x.pth"], "tasks": ["linear/ucf101"], **more}))
+
+
+def test_nothing_that_could_be_loaded_is_exit_code_2(tmp_path, capsys):
+    (tmp_path / "ucf101").mkdir()
+    request = Request(["nothing.pth"], tasks=["linear/ucf101"], data_root=tmp_path, results=tmp_path / "rows")
+    assert evaluate(request) == 2
+    assert "nothing.pth: no such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["bad", "meta", "cuda:x", "cpu:0", "cuda:99"])
+def test_only_devices_that_are_here_are_taken(name):
+    with pytest.raises(UserError, match=f"--device {name}"):
+        torch_device(name)
+
+
+def test_an_interrupt_starts_no_further_command(tmp_path, monkeypatch):
+    begun = []
+
+    def command(name, arguments, logs):
+        begun.append(name)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sigma_bench.runs.demo._command", command)
+    with pytest.raises(KeyboardInterrupt):
+        _together({str(n): [] for n in range(500)}, tmp_path, jobs=1)
+    assert len(begun) < 500

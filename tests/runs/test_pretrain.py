@@ -1,0 +1,85 @@
+"""The run folder: who may write in it, with which data, and what a start that fails leaves."""
+
+import json
+
+import pytest
+from filelock import FileLock
+
+from sigma_bench.contracts import UserError
+from sigma_bench.data.miniatures.ucf101 import write
+from sigma_bench.runs.pretrain import pretrain
+
+SETS = ["train.steps=2", "train.warmup_steps=1", "train.epochs=null", "train.warmup_epochs=null", "train.save_every=1",
+        "train.threads=1", "train.global_batch=4", "train.precision=fp32"]  # fmt: skip
+
+
+@pytest.fixture
+def videos(tmp_path):
+    """A folder with some clips and a list of them, as K400 has it, and the common arguments of a training on it."""
+    write(tmp_path / "made", seed=0, groups=8, clips_per_group=1)
+    folder = tmp_path / "root" / "k400"
+    folder.mkdir(parents=True)
+    for number, file in enumerate(sorted((tmp_path / "made").rglob("*.avi"))[:8]):
+        file.rename(folder / f"a b[{number}].avi")
+    lines = [f"{file.name} 0\n" for file in sorted(folder.iterdir())]
+    (folder / "train.csv").write_text("".join(lines))
+    common = {"data": "k400", "size": "nano", "data_root": tmp_path / "root", "device": "cpu", "workers": 1}
+    return folder, {**common, "sets": SETS}
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("SIGMA_BENCH_CACHE", str(tmp_path / "cache"))
+
+
+def test_a_list_under_the_data_root_is_trained_on_and_a_resume_needs_the_same_samples(videos, tmp_path):
+    folder, common = videos
+    last = pretrain("videomae", out=tmp_path / "run", **common)
+    assert last.name == "step-0000002.pt"
+    saved = json.loads((tmp_path / "run" / "data.json").read_text())
+    assert saved["trained_on"] == 8
+    assert sum(saved["decoders"].values()) >= 8
+    last.unlink()
+    kept = (folder / "train.csv").read_text()
+    (folder / "train.csv").write_text(kept.replace("a b[0].avi 0\n", ""))
+    with pytest.raises(UserError, match="begun on 8 samples, now there are 7"):
+        pretrain("videomae", out=tmp_path / "run", resume=True, **common)
+    (folder / "train.csv").write_text(kept)
+    assert pretrain("videomae", out=tmp_path / "run", resume=True, **common) == last
+
+
+def test_a_second_process_is_kept_out(videos, tmp_path):
+    (tmp_path / "run").mkdir()
+    with (
+        FileLock(tmp_path / "run" / ".lock"),
+        pytest.raises(UserError, match="another process trains in it"),
+    ):
+        pretrain("videomae", out=tmp_path / "run", **videos[1])
+
+
+def test_a_start_that_fails_does_not_occupy_the_folder(videos, tmp_path):
+    folder, common = videos
+    for file in folder.glob("*.avi"):
+        file.rename(tmp_path / file.name)
+        file.write_bytes(b"junk")
+    with pytest.raises(UserError, match="nothing to train on"):
+        pretrain("videomae", out=tmp_path / "run", **common)
+    for file in folder.glob("*.avi"):
+        (tmp_path / file.name).rename(file)
+    assert pretrain("videomae", out=tmp_path / "run", **common).name == "step-0000002.pt"
+
+
+def test_a_cache_that_cannot_be_written_stops_nothing(videos, tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("SIGMA_BENCH_CACHE", str(tmp_path / "file"))
+    pretrain("videomae", out=tmp_path / "run", **videos[1])
+    assert "is not kept for the next time" in capsys.readouterr().err
+
+
+def test_a_resume_before_the_first_checkpoint_begins_the_log_anew(videos, tmp_path):
+    pretrain("videomae", out=tmp_path / "run", **videos[1])
+    for file in (tmp_path / "run" / "checkpoints").iterdir():
+        file.unlink()
+    pretrain("videomae", out=tmp_path / "run", resume=True, **videos[1])
+    steps = [json.loads(line)["step"] for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert steps == sorted(set(steps))
