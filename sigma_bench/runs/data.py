@@ -45,6 +45,8 @@ def pretraining_index(data: str, given: Path | None) -> Index:
         folder = miniature("ucf101", given)
         return _as_index(registry.get("datasets", "ucf101")(folder, "train", fold=1))
     if data.startswith("folder:"):
+        if data == "folder:":
+            raise UserError("--data folder: names no folder; expected folder:DIR")
         place = Path(data.removeprefix("folder:")).expanduser()
         return _as_index(registry.get("datasets", "folder")(place, "train"))
     folder = base_root(given) / data
@@ -89,7 +91,11 @@ def check(name: str, given: Path | None, workers: int, as_json: bool) -> tuple[l
         reader = registry.get("datasets", name if name in registry.names("datasets") else "video_list")
         if not folder.is_dir():
             raise UserError(f"no data at {folder}; name another place with --data-root or SIGMA_BENCH_DATA")
-        parts = [reader(folder, split) for split in ("train", "test")]
+        listed = name in registry.names("datasets")
+        splits = (
+            ["train", "test"] if listed else [s for s in ("train", "val", "test") if (folder / f"{s}.csv").exists()]
+        )
+        parts = [reader(folder, split) for split in splits or ["train"]]
     lines, broken, record = [], 0, []
     for index in parts:
         missing = set(index.missing())

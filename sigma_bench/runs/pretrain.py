@@ -15,7 +15,7 @@ from sigma_bench.data.index import Index
 from sigma_bench.progress import say
 from sigma_bench.runs import data as places
 from sigma_bench.runs.machine import git_commit, torch_device
-from sigma_bench.spec import load
+from sigma_bench.spec import load, roots
 from sigma_bench.spec.recipe import Recipe
 from sigma_bench.train.folder import newest as newest_checkpoint
 from sigma_bench.train.folder import write_json
@@ -52,7 +52,9 @@ def pretrain(
     say(_headline(recipe, data, size, folder))
     resolved = load.dump(recipe)
     with _alone(folder):
-        return _pretrain(recipe, resolved, data, kind, folder, resume, data_root, device, workers)
+        own = not roots.find("pretrain", name, specs=specs).resolve().is_relative_to(roots.shipped().resolve())
+        system = _system(recipe, kind, own)
+        return _pretrain(recipe, resolved, system, data, folder, resume, data_root, device, workers)
 
 
 @contextmanager
@@ -69,8 +71,8 @@ def _alone(folder: Path) -> Iterator[None]:
 def _pretrain(
     recipe: Recipe,
     resolved: str,
+    system: dict[str, Any],
     data: str,
-    kind: str,
     folder: Path,
     resume: bool,
     data_root: Path | None,
@@ -92,7 +94,7 @@ def _pretrain(
     from sigma_bench.runs.training import train
 
     content = _data(listed, index, reasons)
-    last, loader = train(recipe, index, folder, start, _system(recipe, kind), torch_device(device), workers, content)
+    last, loader = train(recipe, index, folder, start, system, torch_device(device), workers, content)
     replaced = {"replaced": loader.replaced.reasons, "replaced_draws": loader.replaced.draws}
     write_json(folder / "data.json", {**content, **replaced, "decoders": loader.decoders})
     say(str(last))
@@ -122,13 +124,14 @@ def _resumable(folder: Path, resolved: str, resume: bool) -> Path | None:
     return newest
 
 
-def _system(recipe: Recipe, kind: str) -> dict[str, Any]:
+def _system(recipe: Recipe, kind: str, own: bool) -> dict[str, Any]:
     """Return the description that rows take.
 
-    Only official data and unchanged settings carry the names that join a published row.
+    Only official data, a recipe of this package (not an `own` file) and unchanged settings carry the names that join a
+    published row.
     """
     changed = [s for s in recipe.resolved.sets if s.partition("=")[0] not in HARMLESS]
-    official = kind in DATA_NAMES and not changed
+    official = kind in DATA_NAMES and not changed and not own
     epochs = recipe.train.epochs
     return {
         "system": recipe.name,

@@ -79,12 +79,22 @@ def _file(
         if as_system not in entries:
             raise UserError(f"--as {as_system}: no such zoo entry; known: {', '.join(sorted(entries))}")
         described = entries[as_system].model_dump(mode="json")
+        if described["backbone"] != _backbone(encoder):
+            raise UserError(
+                f"--as {as_system}: it is a {described['backbone']}, but {path} holds a {_backbone(encoder)}; its "
+                "rows would stand beside another model's published value"
+            )
     description["system"] = described.get("system") or asked
     description |= {name: str(described[name]) for name in DESCRIBED if described.get(name) not in (None, "")}
     description["params_m"] = round(encoder.spec.params / 1e6, 3)
-    description.setdefault("backbone", encoder.spec.backbone)
+    description.setdefault("backbone", _backbone(encoder))
     description.setdefault("frames", str(encoder.spec.frames))
     return Candidate(description, report.sha256, report.headline, lambda device: _placed(encoder, device))
+
+
+def _backbone(encoder: Encoder) -> str:
+    """Return the backbone as published rows spell it: the patch is named where it is not the usual 16."""
+    return encoder.spec.backbone.removesuffix("/16")
 
 
 def _module(name: str) -> Candidate:

@@ -7,7 +7,10 @@ from filelock import FileLock
 
 from sigma_bench.contracts import UserError
 from sigma_bench.data.miniatures.ucf101 import write
+from sigma_bench.runs import data as places
 from sigma_bench.runs.pretrain import pretrain
+from sigma_bench.spec import roots
+from sigma_bench.train import state
 
 SETS = ["train.steps=2", "train.warmup_steps=1", "train.epochs=null", "train.warmup_epochs=null", "train.save_every=1",
         "train.threads=1", "train.global_batch=4", "train.precision=fp32"]  # fmt: skip
@@ -83,3 +86,22 @@ def test_a_resume_before_the_first_checkpoint_begins_the_log_anew(videos, tmp_pa
     pretrain("videomae", out=tmp_path / "run", resume=True, **videos[1])
     steps = [json.loads(line)["step"] for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert steps == sorted(set(steps))
+
+
+def test_a_list_without_test_part_can_be_checked(videos, tmp_path):
+    (videos[0] / "a b[0].avi").write_bytes(b"junk")
+    lines, broken = places.check("k400", tmp_path / "root", 1, as_json=False)
+    assert broken == 1
+    assert lines[0].startswith("k400 train: 8 listed, 0 missing, 1 unreadable")
+
+
+def test_an_own_recipe_does_not_carry_the_name_of_the_published_method(videos, tmp_path):
+    own = tmp_path / "mine.yaml"
+    own.write_text(roots.find("pretrain", "videomae").read_text())
+    path = pretrain(str(own), out=tmp_path / "run", **videos[1])
+    assert state.load(path)["system"]["method"] == ""
+
+
+def test_folder_without_a_name_is_refused(tmp_path):
+    with pytest.raises(UserError, match="names no folder"):
+        places.pretraining_index("folder:", tmp_path)
