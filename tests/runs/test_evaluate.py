@@ -44,7 +44,9 @@ def test_a_wish_that_would_be_ignored_is_refused(more, said):
 
 def test_nothing_that_could_be_loaded_is_exit_code_2(tmp_path, capsys):
     (tmp_path / "ucf101").mkdir()
-    request = Request(["nothing.pth"], tasks=["linear/ucf101"], data_root=tmp_path, results=tmp_path / "rows")
+    request = Request(
+        ["nothing.pth"], tasks=["linear/ucf101"], data_root=tmp_path, results=tmp_path / "rows", out=tmp_path / "o"
+    )
     assert evaluate(request) == 2
     assert "nothing.pth: no such file" in capsys.readouterr().err
 
@@ -66,3 +68,13 @@ def test_an_interrupt_starts_no_further_command(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         _together({str(n): [] for n in range(500)}, tmp_path, jobs=1)
     assert len(begun) < 500
+
+
+@pytest.mark.parametrize("option", ["out", "results"])
+def test_a_folder_that_cannot_be_written_to_is_found_before_measuring(tmp_path, option, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ucf101").mkdir()
+    (tmp_path / "file").write_text("")
+    request = Request(["x.pth"], tasks=["linear/ucf101"], data_root=tmp_path, **{option: tmp_path / "file" / "inside"})
+    with pytest.raises(UserError, match="cannot be written to"):
+        evaluate(request)

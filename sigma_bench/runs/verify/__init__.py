@@ -12,7 +12,8 @@ import torch
 from sigma_bench.contracts import UserError
 from sigma_bench.runs.verify import features, frames, masks, optimiser, positions, reconstruction, sigma, sinkhorn
 from sigma_bench.runs.verify.record import Comparison, Record, exit_code
-from sigma_bench.runs.verify.render import as_json_line, as_text, default_folder
+from sigma_bench.runs.verify.render import as_json as json_lines
+from sigma_bench.runs.verify.render import as_text, default_folder
 from sigma_bench.runs.verify.vectors import Golden, load
 
 __all__ = ["CHECKS", "Record", "exit_code", "report", "run"]
@@ -65,14 +66,14 @@ def report(golden: Path | None, device: str, as_json: bool) -> tuple[list[str], 
     Args:
         golden: Folder of golden vectors; those of the checkout where None.
         device: Where to compute.
-        as_json: Give one line of JSON.
+        as_json: Give a JSON array of the records.
 
     Raises:
         UserError: No such folder, nothing in it, or no such device.
     """
     folder = default_folder() if golden is None else golden
     records = run(folder, device)
-    lines = [as_json_line(records, folder, device)] if as_json else as_text(records, folder, device)
+    lines = json_lines(records) if as_json else as_text(records, folder, device)
     return lines, exit_code(records)
 
 

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from sigma_bench.contracts import UserError
-from sigma_bench.runs.verify.record import Record, exit_code
+from sigma_bench.runs.verify.record import Record
 
 CHECKOUT = Path(__file__).parents[3] / "tests" / "golden"
 
@@ -28,23 +28,14 @@ def default_folder() -> Path:
     return CHECKOUT
 
 
-def as_json_line(records: Sequence[Record], folder: Path, device: str) -> str:
-    """Return one JSON object with all records; a difference that is no number becomes null."""
+def as_json(records: Sequence[Record]) -> list[str]:
+    """Return a JSON array, one record a line; a difference that is no number becomes null."""
     rows = [asdict(record) for record in records]
     for row in rows:
         if row["error"] is not None and not math.isfinite(row["error"]):
             row["error"] = None
-    counts = Counter(record.status for record in records)
-    return json.dumps(
-        {
-            "golden": str(folder),
-            "device": device,
-            "counts": dict(sorted(counts.items())),
-            "exit_code": exit_code(records),
-            "records": rows,
-        },
-        allow_nan=False,
-    )
+    lines = [json.dumps(row, allow_nan=False) for row in rows]
+    return ["[", *(f"{line}," for line in lines[:-1]), *lines[-1:], "]"]
 
 
 def as_text(records: Sequence[Record], folder: Path, device: str) -> list[str]:

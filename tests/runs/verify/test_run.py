@@ -184,12 +184,13 @@ def test_report_tells_files_failures_and_a_summary(golden, tmp_path):
     assert lines[-1].endswith("7 ok, 1 failed, 1 skipped, 1 unknown")
 
 
-def test_report_as_json_is_one_strict_line(golden, tmp_path):
+def test_report_as_json_is_one_strict_record_a_key(golden, tmp_path):
     _changed(golden, tmp_path, "sinkhorn_single.pt", lambda v: v["tall.q.eps0.03.it3"].fill_(float("nan")))
-    (line,), code = report(tmp_path, "cpu", True)
-    told = json.loads(line, parse_constant=lambda _: pytest.fail("not strict JSON"))
-    assert (code, told["exit_code"], told["counts"]) == (1, 1, {"failed": 1, "ok": 7})
-    (failed,) = [r for r in told["records"] if r["status"] == "failed"]
+    lines, code = report(tmp_path, "cpu", True)
+    told = json.loads("\n".join(lines), parse_constant=lambda _: pytest.fail("not strict JSON"))
+    assert (code, len(told), len(lines)) == (1, 8, 10)
+    assert all({"file", "key", "error", "tolerance", "status"} <= set(record) for record in told)
+    (failed,) = [r for r in told if r["status"] == "failed"]
     assert failed["error"] is None
     assert "undefined" in failed["reason"]
 
