@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import tempfile
 import time
 import traceback
 from dataclasses import dataclass, field, replace
@@ -72,6 +73,8 @@ def evaluate(request: Request) -> int:
         hint = "" if request.data == "miniature" else "; for a try on generated data: --data miniature"
         say(f"nothing could run: name the folder of the data sets with --data-root or SIGMA_BENCH_DATA{hint}")
         return 2
+    for folder in (request.out, request.results):
+        _writable(folder)
     store = Store(request.results)
     failed, ran = False, False
     with DecodePool("sigma_bench.data.load:load_clips", workers=request.workers) as pool:
@@ -143,6 +146,18 @@ def _tasks(request: Request) -> tuple[str, list[Task], int]:
         load.task(i, data=request.data, profile=request.profile, sets=request.sets, specs=request.specs) for i in ids
     ]
     return name, tasks, request.seeds or seeds
+
+
+def _writable(folder: Path) -> None:
+    """Refuse a folder that nothing can be written to now, not after hours of measuring."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"{folder}: cannot be written to ({error.strerror}); name another --out or --results"
+        ) from error
 
 
 def _is_file(checkpoint: str) -> bool:

@@ -8,8 +8,8 @@ from filelock import FileLock
 from sigma_bench.contracts import UserError
 from sigma_bench.data.miniatures.ucf101 import write
 from sigma_bench.runs import data as places
-from sigma_bench.runs.pretrain import pretrain
-from sigma_bench.spec import roots
+from sigma_bench.runs.pretrain import _system, pretrain
+from sigma_bench.spec import load, roots
 from sigma_bench.train import state
 
 SETS = ["train.steps=2", "train.warmup_steps=1", "train.epochs=null", "train.warmup_epochs=null", "train.save_every=1",
@@ -105,3 +105,10 @@ def test_an_own_recipe_does_not_carry_the_name_of_the_published_method(videos, t
 def test_folder_without_a_name_is_refused(tmp_path):
     with pytest.raises(UserError, match="names no folder"):
         places.pretraining_index("folder:", tmp_path)
+
+
+@pytest.mark.parametrize(("name", "method"), [("sigma_mlp", ""), ("videomae", "VideoMAE")])
+def test_the_micro_batch_is_part_of_the_method_where_assignments_are_balanced_in_it(name, method):
+    recipe = load.recipe(name, data="k400", size="base", sets=["train.micro_batch=40", "train.seed=1"])
+    assert _system(recipe, "k400", own=False)["method"] == method
+    assert _system(load.recipe(name, data="k400", size="base"), "k400", own=False)["method"]
