@@ -109,6 +109,6 @@ def test_folder_without_a_name_is_refused(tmp_path):
 
 @pytest.mark.parametrize(("name", "method"), [("sigma_mlp", ""), ("videomae", "VideoMAE")])
 def test_the_micro_batch_is_part_of_the_method_where_assignments_are_balanced_in_it(name, method):
-    recipe = load.recipe(name, data="k400", size="base", sets=["train.micro_batch=40", "train.seed=1"])
+    recipe = load.recipe(name, data="k400", size="base", sets=["train.micro_batch=32", "train.seed=1"])
     assert _system(recipe, "k400", own=False)["method"] == method
     assert _system(load.recipe(name, data="k400", size="base"), "k400", own=False)["method"]
