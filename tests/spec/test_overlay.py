@@ -85,8 +85,8 @@ def test_faulty_blocks_are_named(values: dict, choice: dict, part: str) -> None:
 
 def test_a_fault_in_an_overlay_is_told_at_its_own_line(tmp_path: Path) -> None:
     text = Path(load.roots.find("pretrain", "sigma_mlp")).read_text()
-    line = next(i for i, t in enumerate(text.splitlines(), 1) if "base_lr: 0.008" in t)
-    (tmp_path / "r.yaml").write_text(text.replace("base_lr: 0.008", "base_rl: 0.008"))
+    line = next(i for i, t in enumerate(text.splitlines(), 1) if "base_lr: 0.004" in t)
+    (tmp_path / "r.yaml").write_text(text.replace("base_lr: 0.004", "base_rl: 0.004"))
     message = refusal(tmp_path / "r.yaml", data="miniature", size="nano")
     assert f"r.yaml:{line}: data.miniature.train.base_rl: no such key; did you mean 'base_lr'?" in message
 
