@@ -11,15 +11,17 @@ import numpy as np
 from sigma_bench import registry
 from sigma_bench.contracts import Counts, Run, UserError
 from sigma_bench.data import index as indices
+from sigma_bench.data.datasets.known import is_official
 from sigma_bench.data.index import Index
 
 
 @dataclass(frozen=True)
 class Lists:
-    """Training and test index of a task."""
+    """Training and test index of a task, and whether both are the published lists."""
 
     train: Index
     test: Index
+    official: bool = False
 
 
 def dataset_folder(task: Any, run: Run) -> Path:
@@ -43,16 +45,18 @@ def read(task: Any, run: Run) -> Lists:
     """
     folder = dataset_folder(task, run)
     reader = registry.get("datasets", task.dataset.name)
-    lists = []
+    lists, official = [], True
     for split in (task.dataset.train, task.dataset.test):
-        index = reader(folder, split, fold=task.dataset.split or 1)
+        fold = task.dataset.split or 1
+        index = reader(folder, split, fold=fold)
+        official &= is_official(task.dataset.name, split, fold, index)
         if run.limit is not None and index.count > run.limit:
             kept = np.random.default_rng(0).permutation(index.count)[: run.limit]
             index = index.select(np.sort(kept))
         if task.dataset.relabel is not None:
             index = indices.relabel(index, folder / "factors.csv", task.dataset.relabel)
         lists.append(index)
-    return Lists(*lists)
+    return Lists(lists[0], lists[1], official)
 
 
 def counts(index: Index, decoded: int) -> Counts:

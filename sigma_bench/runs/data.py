@@ -69,8 +69,8 @@ def decodable(index: Index, workers: int, policy: str) -> tuple[Index, dict[str,
     Every file is decoded where there are at most `PROBE_LIMIT`; of a larger set only what an earlier `data check`
     found is known, and the rest is met while training.
     """
+    reasons = dict.fromkeys(index.missing(), "no such file")
     known = _read_cache(index.root)
-    reasons: dict[str, str] = {}
     if index.count <= PROBE_LIMIT:
         known = {**known, **_probe(index, workers, policy)}
         _write_cache(index.root, known)

@@ -15,6 +15,8 @@ from typing import Any
 from sigma_bench import registry
 from sigma_bench.contracts import Encoder, Evaluation, Run, UserError
 from sigma_bench.data.decode.pool import DecodePool
+from sigma_bench.evaluators.samples import Lists
+from sigma_bench.evaluators.samples import read as read_lists
 from sigma_bench.progress import say
 from sigma_bench.results.row import Key, Row
 from sigma_bench.results.store import Store
@@ -112,12 +114,14 @@ def _evaluate(
     for task in tasks:
         for run in runs:
             try:
-                if not request.force and store.done(_key(system, task, run, request)):
+                lists = read_lists(task, run)
+                if not request.force and store.done(_key(system, task, run, request, lists)):
                     ran = True
                     say(f"  {task.id} seed {run.seed}: has a row, skipped (--force measures again)")
                     continue
+                data = "custom" if request.data == "official" and not lists.official else request.data
                 encoder = encoder if encoder is not None else system.encoder(run.device)
-                good &= _measure(system, encoder, task, run, suite, request, store)
+                good &= _measure(system, encoder, task, run, suite, request, store, data)
                 ran = True
             except UserError as error:
                 say(f"  {task.id} seed {run.seed}: not run: {error}")
@@ -181,10 +185,7 @@ def settings_sha256(task: Task, run: Run, heads: int | None = None) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _key(system: Candidate, task: Task, run: Run, request: Request) -> Key:
-    from sigma_bench.evaluators import samples
-
-    lists = samples.read(task, run)
+def _key(system: Candidate, task: Task, run: Run, request: Request, lists: Lists) -> Key:
     return Key(
         checkpoint_sha256=system.sha256,
         task=task.id,
@@ -199,11 +200,11 @@ def _key(system: Candidate, task: Task, run: Run, request: Request) -> Key:
 
 
 def _measure(
-    system: Candidate, encoder: Encoder, task: Task, run: Run, suite: str, request: Request, store: Store
+    system: Candidate, encoder: Encoder, task: Task, run: Run, suite: str, request: Request, store: Store, data: str
 ) -> bool:
     """Measure one task with one seed and store its rows; a failure becomes a row with its error."""
     began = time.perf_counter()
-    common = _common(system, task, run, suite, request)
+    common = {**_common(system, task, run, suite, request), "data": data}
     try:
         found: Evaluation = registry.get("evaluators", task.evaluator)(encoder, task, run)
     except UserError:
@@ -214,7 +215,10 @@ def _measure(
         store.append(suite, [failed])
         say(f"  {task.id} seed {run.seed}: failed: {error}")
         return False
-    rows = rows_of(found, common, round(time.perf_counter() - began, 3))
+    marks = tuple(f"setting {s}" for s in task.resolved.sets)
+    if data == "custom":
+        marks += (f"lists of {task.dataset.name} that are not the published ones",)
+    rows = rows_of(found, common, round(time.perf_counter() - began, 3), marks)
     path = store.write_samples(rows[0].id, found.samples)
     rows = [row.model_copy(update={"artifacts": {**row.artifacts, "samples": path}}) for row in rows]
     store.append(suite, rows)
@@ -227,7 +231,7 @@ def _measure(
     return True
 
 
-def rows_of(found: Evaluation, common: dict[str, Any], seconds: float) -> list[Row]:
+def rows_of(found: Evaluation, common: dict[str, Any], seconds: float, marks: tuple[str, ...] = ()) -> list[Row]:
     """Return one row a metric; `NAME_missing_wrong` becomes the second value of the row of NAME."""
     counts = found.counts
     lists = {
@@ -257,7 +261,7 @@ def rows_of(found: Evaluation, common: dict[str, Any], seconds: float) -> list[R
                 decoder_version=decoder_versions(found.decoders),
                 status="failed" if nothing else "partial" if partial else "ok",
                 error=_missing(found) if partial else "",
-                marks=found.marks,
+                marks=(*found.marks, *marks),
                 artifacts={name: str(path) for name, path in found.artifacts.items()},
                 seconds=seconds,
             )
@@ -283,7 +287,6 @@ def _common(system: Candidate, task: Task, run: Run, suite: str, request: Reques
         "settings_sha256": settings_sha256(task, run, request.heads),
         "seed": run.seed,
         "limit": run.limit,
-        "data": request.data,
         "precision": run.precision,
         **described(run.device),
     }

@@ -24,6 +24,10 @@ HARMLESS = {"train.seed", "train.micro_batch", "train.log_every", "train.save_ev
 """Settings that may differ from the recipe's while the run still is the published system."""
 REPORTED_EPOCHS = {801: 800, 1601: 1600, 2401: 2400}
 """The released schedules span one epoch more than the paper counts."""
+SHOWN = 20
+"""Broken files named on the screen."""
+ENOUGH = 0.99
+"""Share of the training list that a run of the published system needs."""
 DATA_NAMES = {"k400": "K400", "ssv2": "SSv2"}
 
 
@@ -85,10 +89,15 @@ def _pretrain(
         return start
     listed = places.pretraining_index(data, data_root)
     index, reasons = places.decodable(listed, workers, places.TRAINING_DECODER)
-    for broken, reason in reasons.items():
+    for broken, reason in list(reasons.items())[:SHOWN]:
         say(f"left out: {broken}: {reason}")
     if reasons:
+        if len(reasons) > SHOWN:
+            say(f"left out: {len(reasons) - SHOWN} more, all named in {folder / 'data.json'}")
         say(f"{len(reasons)} of {listed.count} files cannot be decoded; training on the other {index.count}")
+    if index.count < ENOUGH * listed.count and system["method"]:
+        say(f"under {100 * ENOUGH:.0f} % of the list is there: the run does not carry the name of the published system")
+        system = {**system, "method": "", "variant": f"{index.count} of {listed.count} training videos"}
     if start is not None:
         _same_data(folder, index)
     from sigma_bench.runs.training import train

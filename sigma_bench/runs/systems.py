@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from sigma_bench import registry
 from sigma_bench.contracts import Encoder, UserError
+from sigma_bench.progress import say
 from sigma_bench.spec import load
 from sigma_bench.train import folder
 
@@ -100,7 +102,12 @@ def _backbone(encoder: Encoder) -> str:
 def _module(name: str) -> Candidate:
     from sigma_bench.features import fingerprint
 
-    encoder = registry.load_object(name)()
+    build = registry.load_object(name)
+    try:
+        encoder = build()
+    except Exception as error:
+        say(traceback.format_exc())
+        raise UserError(f"{name}: building the encoder failed ({type(error).__name__}: {error})") from error
     if not isinstance(encoder, Encoder):
         raise UserError(
             f"{name}: what it returns is no encoder; it needs `spec` and `tokens(clips, layer, norm, visible)`"

@@ -52,6 +52,8 @@ def test_a_file_that_cannot_be_decoded_is_a_sample_with_an_error(cli, tmp_path, 
                "--set", "views.test_crops=1")  # fmt: skip
     row = rows(tmp_path / "results" / "rows")[0]
     assert row["status"] == "partial"
+    assert row["data"] == "custom"  # not the 9,537 and 3,783 videos of the published lists
+    assert "probe.epochs=30" in row["marks"]
     expected, present, decoded = (int(row[f"n_{n}"]) for n in ("expected", "present", "decoded"))
     assert (expected - present, present - decoded) == (1, 1)
     assert float(row["value_missing_wrong"]) < float(row["value"])

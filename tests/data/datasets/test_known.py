@@ -1,0 +1,29 @@
+"""The published lists are told from others by their hash."""
+
+import gzip
+import shutil
+
+import pytest
+
+from sigma_bench.data.datasets.known import LISTS, is_official
+from sigma_bench.data.datasets.ucf101 import read
+
+
+@pytest.fixture
+def ucf101(shared, tmp_path):
+    lists = tmp_path / "ucfTrainTestlist"
+    lists.mkdir()
+    (tmp_path / "UCF-101").mkdir()
+    shutil.copy(shared / "annotations/ucf101/classInd.txt", lists)
+    for packed in (shared / "annotations/ucf101").glob("*.gz"):
+        (lists / packed.stem).write_bytes(gzip.decompress(packed.read_bytes()))
+    return tmp_path
+
+
+@pytest.mark.parametrize(("split", "fold"), [(s, f) for _, s, f in LISTS])
+def test_the_published_lists_are_recognised_and_nothing_less(ucf101, split, fold):
+    index = read(ucf101, split, fold=fold)
+    assert is_official("ucf101", split, fold, index)
+    assert not is_official("ucf101", split, fold % 3 + 1, index)
+    assert not is_official("ucf101", split, fold, index.select(range(index.count - 1)))
+    assert not is_official("another", split, fold, index)
