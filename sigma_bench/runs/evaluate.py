@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import tempfile
 import time
 import traceback
@@ -219,8 +220,9 @@ def _measure(
     if data == "custom":
         marks += (f"lists of {task.dataset.name} that are not the published ones",)
     rows = rows_of(found, common, round(time.perf_counter() - began, 3), marks)
-    path = store.write_samples(rows[0].id, found.samples)
-    rows = [row.model_copy(update={"artifacts": {**row.artifacts, "samples": path}}) for row in rows]
+    path = store.write_samples(rows[0].id, found.samples).relative_to(store.folder).as_posix()
+    written = {"samples": path, "settings": _save_settings(store.folder, common["settings_sha256"], task)}
+    rows = [row.model_copy(update={"artifacts": {**row.artifacts, **written}}) for row in rows]
     store.append(suite, rows)
     counts = found.counts
     values = ", ".join(f"{row.metric} {row.value:.2f}" for row in rows if row.value is not None)
@@ -229,6 +231,18 @@ def _measure(
         f"{rows[0].seconds:.1f} s{', features from the cache' if found.cached else ''})"
     )
     return True
+
+
+def _save_settings(folder: Path, sha256: str, task: Task) -> str:
+    """Write the resolved task beside the rows, once; return its path in the folder of the rows."""
+    name = f"settings/{sha256[:16]}.yaml"
+    file = folder / name
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        draft = file.with_name(f".{sha256}.{os.getpid()}.partial")
+        draft.write_text(load.dump(task), encoding="utf-8")
+        draft.replace(file)
+    return name
 
 
 def rows_of(found: Evaluation, common: dict[str, Any], seconds: float, marks: tuple[str, ...] = ()) -> list[Row]:

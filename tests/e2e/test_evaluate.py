@@ -1,7 +1,9 @@
 """Evaluation as its user runs it: rows, tables, skipping, missing data, damaged files."""
 
 import csv
+import json
 
+import pandas as pd
 import pytest
 
 QUICK = ("--suite", "quick", "--data", "miniature")
@@ -58,6 +60,11 @@ def test_a_file_that_cannot_be_decoded_is_a_sample_with_an_error(cli, tmp_path, 
     assert (expected - present, present - decoded) == (1, 1)
     assert float(row["value_missing_wrong"]) < float(row["value"])
     assert videos[0].stem in row["error"]
+    samples = pd.read_parquet(tmp_path / "results" / "rows" / json.loads(row["artifacts"])["samples"])
+    assert len(samples) == expected
+    settings = (tmp_path / "results" / "rows" / json.loads(row["artifacts"])["settings"]).read_text()
+    assert "epochs: 30" in settings
+    assert set(samples.loc[samples["error"].notna(), "id"]) == {videos[0].stem, videos[1].stem}
     assert f"{decoded} of {expected} samples" in done.stderr
 
 
