@@ -22,7 +22,7 @@ from sigma_bench.progress import say
 from sigma_bench.results.row import Key, Row
 from sigma_bench.results.store import Store
 from sigma_bench.runs import data as places
-from sigma_bench.runs.machine import decoder_versions, described, torch_device
+from sigma_bench.runs.machine import decoder_versions, described, set_threads, torch_device
 from sigma_bench.runs.systems import Candidate, candidate
 from sigma_bench.spec import load
 from sigma_bench.spec.task import Task
@@ -79,6 +79,7 @@ def evaluate(request: Request) -> int:
     for folder in (request.out, request.results):
         _writable(folder)
     store = Store(request.results)
+    set_threads(None, request.workers)
     failed, ran = False, False
     with DecodePool("sigma_bench.data.load:load_clips", workers=request.workers) as pool:
         run = Run(

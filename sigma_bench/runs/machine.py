@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import subprocess
@@ -29,6 +30,21 @@ def torch_device(asked: str) -> str:
     if int(asked.partition(":")[2] or 0) >= max(1, torch.cuda.device_count()):
         raise UserError(f"--device {asked}: torch sees {torch.cuda.device_count()} CUDA devices here, counted from 0")
     return asked
+
+
+def set_threads(asked: int | None, workers: int) -> int:
+    """Set torch's threads to `asked`, to OMP_NUM_THREADS, or to the cores the decoding leaves; return the number.
+
+    More threads than free cores wait for each other at every step: on 2 cores that costs several times the work.
+    """
+    import torch
+
+    if asked is None and os.environ.get("OMP_NUM_THREADS"):
+        return torch.get_num_threads()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = asked or max(1, cores - workers)
+    torch.set_num_threads(threads)
+    return threads
 
 
 def described(device: str) -> dict[str, str]:

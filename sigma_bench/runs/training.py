@@ -7,8 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from sigma_bench import registry
 from sigma_bench.data.decode.pool import DecodePool
 from sigma_bench.data.index import Index
@@ -16,6 +14,7 @@ from sigma_bench.data.load import ClipRequest
 from sigma_bench.data.loader import TrainingLoader
 from sigma_bench.progress import say
 from sigma_bench.runs.data import TRAINING_DECODER
+from sigma_bench.runs.machine import set_threads
 from sigma_bench.spec import load
 from sigma_bench.spec.recipe import Recipe
 from sigma_bench.train import folder as folders
@@ -45,8 +44,7 @@ def train(
         data: What is trained on, saved in `folder` before the first step.
     """
     t = recipe.train
-    if t.threads is not None:
-        torch.set_num_threads(t.threads)
+    threads = set_threads(t.threads, workers)
     micro = t.micro_batch or t.global_batch
     with DecodePool("sigma_bench.data.load:load_clips", workers=workers) as pool:
         loader = TrainingLoader(
@@ -66,8 +64,8 @@ def train(
         plan = _plan(recipe, loader)
         say(
             f"{index.count} clips, {plan.steps} steps of {t.global_batch} clips ({plan.accumulation} x {micro}), "
-            f"peak rate {t.lr:.3g} = {t.base_lr:.3g} x {t.global_batch}/{t.lr_per}, {t.precision}, {device}"
-            + (f", from {start.name}" if start else "")
+            f"peak rate {t.lr:.3g} = {t.base_lr:.3g} x {t.global_batch}/{t.lr_per}, {t.precision}, "
+            f"{device}, {threads} thread{'s' if threads > 1 else ''}" + (f", from {start.name}" if start else "")
         )
         optimizer = optim.adamw(optim.pretraining_groups(objective.module, t.weight_decay), t.lr, t.betas)
         if start is None:

@@ -99,6 +99,7 @@ class Train(Spec):
     log_every: Count
     save_every: Count
     threads: Count | None = None
+    """CPU threads of the training process; null: the cores that its decoding processes leave."""
 
     @property
     def lr(self) -> float:
