@@ -224,7 +224,7 @@ def demo(
 def miniature(
     name: Annotated[str, typer.Argument(help="Data set whose format is written")],
     data_root: DataRoot = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything in it")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything in it")] = 0,
 ) -> None:
     """Write a small synthetic data set in the official on-disk format."""
     from sigma_bench.runs.data import miniature as run

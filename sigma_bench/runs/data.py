@@ -24,15 +24,27 @@ def base_root(given: Path | None) -> Path:
     return given or Path(os.environ.get("SIGMA_BENCH_DATA", "data"))
 
 
-def miniature(name: str, given: Path | None, seed: int = 0) -> Path:
-    """Write the miniature of data set `name` where it is not there yet, and return its folder."""
+def miniature(name: str, given: Path | None, seed: int | None = None) -> Path:
+    """Write the miniature of data set `name` where it is not there yet, and return its folder.
+
+    Without a `seed` the one that is there is kept, whatever its seed; where there is none, seed 0 is written.
+    """
     folder = base_root(given) / "miniature" / name
-    made = registry.get("miniatures", name)(folder, seed=seed)
+    made = registry.get("miniatures", name)(folder, seed=_seed(folder) if seed is None else seed)
     if not made.reused:
         say(
             f"written: the miniature of {name}, {made.files} files, {made.bytes / 1e6:.0f} MB, seed {seed}, in {folder}"
         )
     return folder
+
+
+def _seed(folder: Path) -> int:
+    """Return the seed of the miniature that lies in `folder`, 0 where there is none."""
+    try:
+        marker = json.loads((folder / "miniature.json").read_text(encoding="utf-8"))
+        return int(marker["settings"]["seed"])
+    except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError, ValueError):
+        return 0
 
 
 def pretraining_index(data: str, given: Path | None) -> Index:
