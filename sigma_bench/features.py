@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from torch import nn
 
 from sigma_bench.contracts import Encoder, Run, Tokens, UserError
@@ -23,7 +24,7 @@ from sigma_bench.data.decode.backends import pick
 from sigma_bench.data.decode.pool import DecodePool, Result
 from sigma_bench.data.index import Index
 from sigma_bench.data.load import ClipRequest
-from sigma_bench.progress import Reporter
+from sigma_bench.progress import Reporter, say
 
 DECODER = "auto"
 """Decoder of evaluations: one for every file alike, see `data.decode.backends`."""
@@ -147,13 +148,28 @@ def extract(
     key = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
     place = run.folder / "features" / key[:2] / key
     place.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{place}.lock"):
+    with _alone(place):
         cached = _settled(place)
         if not cached:
             _compute(encoder, index, views, run, layer, norm, pool, place, wanted)
     origin = json.loads((place / "origin.json").read_text(encoding="utf-8"))
     values = np.load(place / "values.npy", mmap_mode="r")
     return Features(values, np.load(place / "ok.npy"), origin["errors"], {**origin, "cached": cached})
+
+
+@contextmanager
+def _alone(place: Path) -> Iterator[None]:
+    """Hold the lock of an entry; say so where another process holds it."""
+    lock = FileLock(f"{place}.lock")
+    try:
+        lock.acquire(timeout=1)
+    except Timeout:
+        say(f"another process computes the same features ({place.name[:12]}); waiting for it")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _settled(place: Path) -> bool:
@@ -181,6 +197,12 @@ def _compute(
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     shape = (index.count, views.count, encoder.spec.embed_dim)
+    wanted_bytes, free = 4 * math.prod(shape), shutil.disk_usage(partial).free
+    if wanted_bytes > free:
+        raise UserError(
+            f"{partial.parent}: the features need {wanted_bytes / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; name "
+            "another --out"
+        )
     values = np.lib.format.open_memmap(partial / "values.npy", mode="w+", dtype=np.float32, shape=shape)
     ok = np.zeros(index.count, bool)
     errors: dict[str, str] = {}

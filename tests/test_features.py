@@ -136,3 +136,34 @@ def test_a_file_given_up_for_its_time_is_tried_again(root, tmp_path):
     again = extract(Colours(), index, VIEWS, run(tmp_path))
     assert not again.origin["cached"]
     assert again.ok_N.all()
+
+
+def test_a_disk_that_is_too_small_is_told_before_computing(root, tmp_path, monkeypatch):
+    from types import SimpleNamespace
+
+    monkeypatch.setattr(features.shutil, "disk_usage", lambda _: SimpleNamespace(free=10))
+    with pytest.raises(UserError, match="GB are free"):
+        extract(Colours(), read(root, "train").select(range(2)), VIEWS, run(tmp_path))
+
+
+def test_a_second_process_waits_and_says_so(root, tmp_path, capsys):
+    import threading
+    import time
+
+    from filelock import FileLock
+
+    index = read(root, "train").select(range(2))
+    extract(Colours(), index, VIEWS, run(tmp_path))
+    (lock,) = (tmp_path / "features").glob("*/*.lock")
+    held = FileLock(lock, thread_local=False)
+    held.acquire()
+
+    def release():
+        time.sleep(1.5)
+        held.release()
+
+    thread = threading.Thread(target=release)
+    thread.start()
+    assert extract(Colours(), index, VIEWS, run(tmp_path)).origin["cached"]
+    thread.join()
+    assert "waiting for it" in capsys.readouterr().err

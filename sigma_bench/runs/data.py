@@ -30,11 +30,11 @@ def miniature(name: str, given: Path | None, seed: int | None = None) -> Path:
     Without a `seed` the one that is there is kept, whatever its seed; where there is none, seed 0 is written.
     """
     folder = base_root(given) / "miniature" / name
-    made = registry.get("miniatures", name)(folder, seed=_seed(folder) if seed is None else seed)
+    seed = _seed(folder) if seed is None else seed
+    made = registry.get("miniatures", name)(folder, seed=seed)
     if not made.reused:
-        say(
-            f"written: the miniature of {name}, {made.files} files, {made.bytes / 1e6:.0f} MB, seed {seed}, in {folder}"
-        )
+        size = f"{made.files} files, {made.bytes / 1e6:.0f} MB"
+        say(f"written: the miniature of {name}, {size}, seed {seed}, in {folder}")
     return folder
 
 
