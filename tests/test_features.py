@@ -155,15 +155,16 @@ def test_a_second_process_waits_and_says_so(root, tmp_path, capsys):
     index = read(root, "train").select(range(2))
     extract(Colours(), index, VIEWS, run(tmp_path))
     (lock,) = (tmp_path / "features").glob("*/*.lock")
-    held = FileLock(lock, thread_local=False)
-    held.acquire()
+    taken = threading.Event()
 
-    def release():
-        time.sleep(1.5)
-        held.release()
+    def hold():
+        with FileLock(lock):
+            taken.set()
+            time.sleep(1.5)
 
-    thread = threading.Thread(target=release)
+    thread = threading.Thread(target=hold)
     thread.start()
+    taken.wait()
     assert extract(Colours(), index, VIEWS, run(tmp_path)).origin["cached"]
     thread.join()
     assert "waiting for it" in capsys.readouterr().err
