@@ -17,8 +17,16 @@ REGISTRY: dict[str, dict[str, str]] = {
     },
     "datasets": {
         "ucf101": "sigma_bench.data.datasets.ucf101:read",
+        "k400": "sigma_bench.data.datasets.k400:read",
+        "mini_ssv2": "sigma_bench.data.datasets.mini_ssv2:read",
+        "ssv2": "sigma_bench.data.datasets.ssv2:read",
         "folder": "sigma_bench.data.datasets.folder:read",
         "video_list": "sigma_bench.data.datasets.video_list:read",
+    },
+    "splits": {
+        "k400": "sigma_bench.data.datasets.k400:splits",
+        "mini_ssv2": "sigma_bench.data.datasets.mini_ssv2:splits",
+        "ssv2": "sigma_bench.data.datasets.ssv2:splits",
     },
     "miniatures": {"ucf101": "sigma_bench.data.miniatures.ucf101:write"},
     "decoders": {
@@ -27,6 +35,8 @@ REGISTRY: dict[str, dict[str, str]] = {
         "pyav": "sigma_bench.data.decode.pyav_backend:Backend",
     },
 }
+DRAWN_FROM = {"mini_ssv2": "ssv2"}
+"""Data set -> the data set whose folder it is read from where it has none of its own."""
 
 
 def names(kind: str) -> dict[str, str]:

@@ -32,7 +32,10 @@ def dataset_folder(task: Any, run: Run) -> Path:
     """
     if run.data_root is None:
         raise UserError(f"no data root for {task.dataset.name}: give --data-root or set SIGMA_BENCH_DATA")
-    folder: Path = run.data_root / task.dataset.name
+    name = task.dataset.name
+    folder: Path = run.data_root / name
+    if not folder.is_dir():
+        folder = run.data_root / registry.DRAWN_FROM.get(name, name)
     if not folder.is_dir():
         raise UserError(f"no data at {folder}")
     return folder

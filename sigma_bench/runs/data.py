@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,13 +62,24 @@ def pretraining_index(data: str, given: Path | None) -> Index:
             raise UserError("--data folder: names no folder; expected folder:DIR")
         place = Path(data.removeprefix("folder:")).expanduser()
         return _as_index(registry.get("datasets", "folder")(place, "train"))
-    folder = base_root(given) / data
+    folder = dataset_folder(data, given)
     if not folder.is_dir():
         raise UserError(
-            f"no data at {folder}; put the list train.csv (one `path label` a line) and the videos there, name another "
-            "place with --data-root or SIGMA_BENCH_DATA, or try --data miniature"
+            f"no data at {folder}; put the data set as it is downloaded there, or the list train.csv (one `path label` "
+            "a line) and the videos, name another place with --data-root or SIGMA_BENCH_DATA, or try --data miniature"
         )
-    return _as_index(registry.get("datasets", "video_list")(folder, "train"))
+    own_list = (folder / "train.csv").is_file() and data not in registry.names("splits")
+    return _as_index(_reader("video_list" if own_list else data)(folder, "train"))
+
+
+def dataset_folder(name: str, given: Path | None) -> Path:
+    """Return the folder of data set `name`: that of its name, or of the data set that it is drawn from."""
+    own = base_root(given) / name
+    return own if own.is_dir() else base_root(given) / registry.DRAWN_FROM.get(name, name)
+
+
+def _reader(name: str) -> Any:
+    return registry.get("datasets", name if name in registry.names("datasets") else "video_list")
 
 
 def _as_index(index: Any) -> Index:
@@ -95,19 +107,14 @@ def decodable(index: Index, workers: int, policy: str) -> tuple[Index, dict[str,
 
 
 def check(name: str, given: Path | None, workers: int, as_json: bool) -> tuple[list[str], int]:
-    """Decode every file of a data set (both parts of UCF101) or of `folder:DIR`; return lines and the broken count."""
+    """Decode every file of a data set, of all its lists, or of `folder:DIR`; return lines and the broken count."""
     if name.startswith("folder:"):
         parts = [pretraining_index(name, given)]
     else:
-        folder = base_root(given) / name
-        reader = registry.get("datasets", name if name in registry.names("datasets") else "video_list")
+        folder = dataset_folder(name, given)
         if not folder.is_dir():
             raise UserError(f"no data at {folder}; name another place with --data-root or SIGMA_BENCH_DATA")
-        listed = name in registry.names("datasets")
-        splits = (
-            ["train", "test"] if listed else [s for s in ("train", "val", "test") if (folder / f"{s}.csv").exists()]
-        )
-        parts = [reader(folder, split) for split in splits or ["train"]]
+        parts = [_reader(name)(folder, split) for split in _splits(name, folder) or ["train"]]
     lines, broken, record = [], 0, []
     for index in parts:
         missing = set(index.missing())
@@ -132,6 +139,15 @@ def check(name: str, given: Path | None, workers: int, as_json: bool) -> tuple[l
             }
         )
     return ([json.dumps(record, indent=1)] if as_json else lines), broken
+
+
+def _splits(name: str, folder: Path) -> Sequence[str]:
+    if name in registry.names("splits"):
+        found: tuple[str, ...] = registry.get("splits", name)(folder)
+        return found
+    if name in registry.names("datasets"):
+        return ("train", "test")
+    return [split for split in ("train", "val", "test") if (folder / f"{split}.csv").exists()]
 
 
 def _probe(index: Index, workers: int, policy: str) -> dict[str, dict[str, Any]]:

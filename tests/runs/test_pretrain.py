@@ -95,6 +95,25 @@ def test_a_list_without_test_part_can_be_checked(videos, tmp_path):
     assert lines[0].startswith("k400 train: 8 listed, 0 missing, 1 unreadable")
 
 
+def test_official_lists_are_found_where_a_plain_list_may_be(tmp_path):
+    folder = tmp_path / "ssv2"
+    folder.mkdir()
+    (folder / "labels.json").write_text('{"Closing something": "0"}')
+    entries = [{"id": i, "template": "Closing [something]"} for i in "312"]
+    (folder / "train.json").write_text(json.dumps(entries))
+    (folder / "1.webm").touch()
+    assert places.pretraining_index("ssv2", tmp_path).ids == ("1", "2", "3")
+    assert places.pretraining_index("mini_ssv2", tmp_path).count == 2
+    lines, broken = places.check("ssv2", tmp_path, 1, as_json=False)
+    assert lines[0].startswith("ssv2 train: 3 listed, 2 missing, 1 unreadable")
+    assert broken == 3
+    with pytest.raises(UserError, match=r"no data at .*k400; put the data set as it is downloaded there, or the list"):
+        places.pretraining_index("k400", tmp_path)
+    (tmp_path / "ucf101").mkdir()
+    (tmp_path / "ucf101" / "train.csv").write_text("a.avi 0\n")
+    assert places.pretraining_index("ucf101", tmp_path).ids == ("a.avi",)
+
+
 def test_an_own_recipe_does_not_carry_the_name_of_the_published_method(videos, tmp_path):
     own = tmp_path / "mine.yaml"
     own.write_text(roots.find("pretrain", "videomae").read_text())

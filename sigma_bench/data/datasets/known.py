@@ -11,6 +11,9 @@ LISTS: dict[tuple[str, str, int], tuple[int, str]] = {
     ("ucf101", "test", 2): (3734, "71761e596a702286476c1047329b676139650c7f1202d0352cb208860d1abdbe"),
     ("ucf101", "train", 3): (9624, "189f0decf98c0f42faf26755b4b1abab890aa03eae69dacc2e58c346f0308741"),
     ("ucf101", "test", 3): (3696, "1ba7de8329a9836c8db0d45da143a883a3ff96511f68003003fdf1824e50104d"),
+    ("k400", "val", 1): (19906, "074622e0c44d1f99c0a8fee7213555f0ca379e6692a88943b14c43d6ead0e932"),
+    ("ssv2", "val", 1): (24777, "1a6d4d24bc39ee1ea7b88e1b64af2759478cb7c837e6f999efc697fad4f87bf1"),
+    ("mini_ssv2", "val", 1): (24777, "1a6d4d24bc39ee1ea7b88e1b64af2759478cb7c837e6f999efc697fad4f87bf1"),
 }
 """(data set, split, fold) -> number of samples and `Index.sha256` of the list as published."""
 
