@@ -20,6 +20,11 @@ REGISTRY: dict[str, dict[str, str]] = {
         "k400": "sigma_bench.data.datasets.k400:read",
         "mini_ssv2": "sigma_bench.data.datasets.mini_ssv2:read",
         "ssv2": "sigma_bench.data.datasets.ssv2:read",
+        "hmdb51": "sigma_bench.data.datasets.hmdb51:read",
+        "gym99": "sigma_bench.data.datasets.finegym:gym99",
+        "gym288": "sigma_bench.data.datasets.finegym:gym288",
+        "fx_s1": "sigma_bench.data.datasets.finegym:fx_s1",
+        "ub_s1": "sigma_bench.data.datasets.finegym:ub_s1",
         "folder": "sigma_bench.data.datasets.folder:read",
         "video_list": "sigma_bench.data.datasets.video_list:read",
     },
@@ -27,6 +32,10 @@ REGISTRY: dict[str, dict[str, str]] = {
         "k400": "sigma_bench.data.datasets.k400:splits",
         "mini_ssv2": "sigma_bench.data.datasets.mini_ssv2:splits",
         "ssv2": "sigma_bench.data.datasets.ssv2:splits",
+        "gym99": "sigma_bench.data.datasets.finegym:gym99_splits",
+        "gym288": "sigma_bench.data.datasets.finegym:gym288_splits",
+        "fx_s1": "sigma_bench.data.datasets.finegym:gym99_splits",
+        "ub_s1": "sigma_bench.data.datasets.finegym:gym99_splits",
     },
     "miniatures": {"ucf101": "sigma_bench.data.miniatures.ucf101:write"},
     "decoders": {
@@ -35,7 +44,13 @@ REGISTRY: dict[str, dict[str, str]] = {
         "pyav": "sigma_bench.data.decode.pyav_backend:Backend",
     },
 }
-DRAWN_FROM = {"mini_ssv2": "ssv2"}
+DRAWN_FROM = {
+    "mini_ssv2": "ssv2",
+    "gym99": "finegym",
+    "gym288": "finegym",
+    "fx_s1": "finegym",
+    "ub_s1": "finegym",
+}
 """Data set -> the data set whose folder it is read from where it has none of its own."""
 
 
