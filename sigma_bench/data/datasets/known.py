@@ -14,8 +14,27 @@ LISTS: dict[tuple[str, str, int], tuple[int, str]] = {
     ("k400", "val", 1): (19906, "074622e0c44d1f99c0a8fee7213555f0ca379e6692a88943b14c43d6ead0e932"),
     ("ssv2", "val", 1): (24777, "1a6d4d24bc39ee1ea7b88e1b64af2759478cb7c837e6f999efc697fad4f87bf1"),
     ("mini_ssv2", "val", 1): (24777, "1a6d4d24bc39ee1ea7b88e1b64af2759478cb7c837e6f999efc697fad4f87bf1"),
+    ("hmdb51", "train", 1): (3570, "004e6e0f25c708282d589b5133f29a574eb66db57baddcc8515b7fd9cd493ee7"),
+    ("hmdb51", "test", 1): (1530, "8d1b02e6d0131e27c7945d8ec692dddbf15ef29c91e8df20228ddccb711fc10c"),
+    ("hmdb51", "train", 2): (3570, "00b19d3caf5623bbf24ab8dac871a1f64b5d4023e6bed6a3d28f9409f584b5f6"),
+    ("hmdb51", "test", 2): (1530, "89da89622d66390a8ba557bd89a75adee329cc57a8482beeb3f82114402b4a3e"),
+    ("hmdb51", "train", 3): (3570, "6d6feb4dc150ab29885a5a433a2ab248e0f5160ab811caa6c298ee8c7ed5afb6"),
+    ("hmdb51", "test", 3): (1530, "908dce42c74ba89d814519b027213715d8e6d549fb7151b4313609eb0faab780"),
+    ("gym99", "train", 1): (20484, "2caa7ddae66437671ae692b0811e722e5079035a45909da329f596328564ab94"),
+    ("gym99", "val", 1): (8521, "f055fd28d43a000183aa76155c6582f90ad37ba221bc5b38396782c6662aa16e"),
+    ("gym288", "train", 1): (22671, "79bb85f70f12559d9f66e553ef83ac50b20415d69fb6a6e751b78aaa6d171454"),
+    ("gym288", "val", 1): (9646, "ff638158521b8b82944b0d4579301a687d89a2a23e57533d5e7a6dbad80f47d1"),
+    ("fx_s1", "train", 1): (1882, "cad3865f687770516a27016911473d7c6b939036df31ba312f50f22810541277"),
+    ("fx_s1", "val", 1): (777, "21acd94709476990141b5fdbc428031659669eb2141cb76ddadfd3895b80a3e0"),
+    ("ub_s1", "train", 1): (3511, "81b21ddadea523ffdd75856dca357a1de4d208f9404827d7135630dd4068226f"),
+    ("ub_s1", "val", 1): (1471, "71bdb2d005b4926e07abed5053c3c7c98428323494d71ded192203a9a53d0609"),
+    ("ucf101_1000", "train", 1): (1010, "7d728f7aaf44510f33b73208cd814f7dd5966a343b95094a370ea94a79c66812"),
+    ("gym99_1000", "train", 1): (1089, "871ceba4263485dcacb94e906f85a925692e345f3915e34feeddd5bafd7eb115"),
 }
-"""(data set, split, fold) -> number of samples and `Index.sha256` of the list as published."""
+"""(data set, split, fold) -> number of samples and `Index.sha256` of the list as published.
+
+`<data set>_1000` is the published low-shot part of the list, see `sigma_bench.data.lowshot`.
+"""
 
 
 def is_official(dataset: str, split: str, fold: int, index: Index) -> bool:
