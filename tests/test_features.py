@@ -81,6 +81,16 @@ def test_labels_share_an_entry_and_everything_else_does_not(root, tmp_path):
     assert not cached(norm=False)
 
 
+def test_another_decoder_or_version_has_an_entry_of_its_own(root, tmp_path, monkeypatch):
+    from types import SimpleNamespace
+
+    index = read(root, "train").select(range(2))
+    extract(Colours(), index, VIEWS, run(tmp_path))
+    newer = SimpleNamespace(name=features.pick("auto").name, version=lambda: "99")
+    monkeypatch.setattr(features, "pick", lambda name: newer)
+    assert not extract(Colours(), index, VIEWS, run(tmp_path)).origin["cached"]
+
+
 def test_a_file_that_changed_on_disk_is_not_taken_from_the_cache(root, tmp_path):
     import shutil
 

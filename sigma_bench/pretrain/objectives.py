@@ -142,6 +142,7 @@ class Sigma(_Projected):
             self.monitors = {
                 "used_prototypes": monitor.used_prototypes(found["q1"]),
                 "usage_entropy": monitor.usage_entropy(found["q1"]),
+                "assignment_entropy": monitor.assignment_entropy(found["q1"]),
                 "target_std": monitor.target_std(found["projected"].detach()),
                 "from_uniform": monitor.distance_from_uniform(float(found["loss"].detach()), c.prototypes),
             }

@@ -7,9 +7,6 @@ from collections.abc import Sequence
 
 from torch import nn
 
-RELEASED_HIDDEN = (1024, 1024, 512)
-"""Hidden widths of the released code, which has four linear layers."""
-
 
 class MlpProjector(nn.Sequential):
     """Linear layers with GELU between, no norms; its parameters are named `0`, `2`, `4`, ... as in released files.
@@ -26,18 +23,3 @@ class MlpProjector(nn.Sequential):
         for before, after in itertools.pairwise(widths):
             layers += [nn.Linear(before, after), nn.GELU()]
         super().__init__(*layers[:-1])
-
-
-def hidden_widths(layers: int, hidden: int) -> tuple[int, ...]:
-    """Return the hidden widths of a projector with that many linear layers.
-
-    Up to three layers all are `hidden` wide (the paper's text); from four on the last one is half of it (the released
-    code: 1024, 1024, 512).
-
-    Raises:
-        ValueError: No layer at all.
-    """
-    if layers < 1:
-        raise ValueError(f"a projector needs at least one layer, not {layers}")
-    wide = (hidden,) * (layers - 1)
-    return wide if layers < 4 else (*wide[:-1], hidden // 2)

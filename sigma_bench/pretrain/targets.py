@@ -35,8 +35,3 @@ def normalized(tubes_BNP: torch.Tensor) -> torch.Tensor:
     by_channel = tubes_BNP.reshape(*tubes_BNP.shape[:2], -1, 3).transpose(2, 3).contiguous()
     variance, mean = torch.var_mean(by_channel, -1, correction=1, keepdim=True)
     return ((by_channel - mean) / (variance.sqrt() + EPS)).transpose(2, 3).flatten(2)
-
-
-def normalized_tubes(clips01: torch.Tensor, patch: int, tubelet: int) -> torch.Tensor:
-    """Return all tubes of clips (B, 3, T, H, W) as `normalized` makes them, (B, N, t*p*p*3)."""
-    return normalized(raw_tubes(clips01, patch, tubelet))

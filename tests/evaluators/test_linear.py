@@ -56,7 +56,8 @@ def test_informative_features_are_read_and_the_grid_is_recorded(made, root, tmp_
     (chosen,) = found.selection["chosen"]
     assert [g[:2] for g in chosen["grid"]] == [[0.01, 0.0], [0.1, 0.0]]
     assert (chosen["rate"], chosen["weight_decay"]) == tuple(max(chosen["grid"], key=lambda g: g[2])[:2])
-    assert chosen["held_out"] > 0
+    trained = read(root / "ucf101", "train").count
+    assert 0 < chosen["held_out"] < 0.35 * trained  # a tenth was asked for; whole groups of a small list go together
     assert found.views == "2x1"
     counted = (found.samples["prediction"] == found.samples["label"]).mean() * 100
     assert counted == pytest.approx(found.metrics["top1"])

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from sigma_bench.pretrain import monitor
 from sigma_bench.pretrain.masking import masked_per_slice, tube_mask
-from sigma_bench.pretrain.projector import RELEASED_HIDDEN, MlpProjector, hidden_widths
-from sigma_bench.pretrain.targets import normalized_tubes, raw_tubes, tubes, unit_range
+from sigma_bench.pretrain.projector import MlpProjector
+from sigma_bench.pretrain.targets import normalized, raw_tubes, tubes, unit_range
+from sigma_bench.spec import load
 
 
 @settings(max_examples=50, deadline=None)
@@ -47,13 +48,19 @@ def test_tubes_keep_channels_fastest_and_tokens_in_time_height_width_order():
 
 def test_normalised_tubes_have_no_mean_and_unit_deviation_per_channel():
     clip = torch.rand(2, 3, 4, 16, 16, generator=torch.Generator().manual_seed(0))
-    cut = normalized_tubes(clip, 8, 2).view(2, -1, 128, 3)
+    cut = normalized(raw_tubes(clip, 8, 2)).view(2, -1, 128, 3)
     assert torch.allclose(cut.mean(2), torch.zeros(2, 8, 3), atol=1e-5)
     assert torch.allclose(cut.std(2), torch.ones(2, 8, 3), atol=1e-4)
 
 
 def test_a_constant_tube_stays_finite():
-    assert not normalized_tubes(torch.full((1, 3, 2, 8, 8), 0.25), 8, 2).any()
+    assert not normalized(raw_tubes(torch.full((1, 3, 2, 8, 8), 0.25), 8, 2)).any()
+
+
+def _widths(profile: str) -> tuple[int, ...]:
+    target = load.recipe("sigma_mlp", profile=profile).target
+    assert target.kind == "mlp"
+    return target.widths
 
 
 def test_unit_range_undoes_the_normalisation():
@@ -65,13 +72,13 @@ def test_unit_range_undoes_the_normalisation():
 
 
 def test_released_projector_has_four_layers_and_the_paper_three():
-    released = MlpProjector(1536, hidden_widths(4, 1024), 256)
-    assert hidden_widths(4, 1024) == RELEASED_HIDDEN
+    released = MlpProjector(1536, _widths("released"), 256)
+    assert _widths("released") == (1024, 1024, 512)
     assert sum(p.numel() for p in released.parameters()) == pytest.approx(3.28e6, rel=0.01)
     assert [n for n, _ in released.named_parameters() if n.endswith("weight")] == [f"{i}.weight" for i in (0, 2, 4, 6)]
-    paper = MlpProjector(1536, hidden_widths(3, 1024), 256)
+    paper = MlpProjector(1536, _widths("paper"), 256)
     assert sum(p.numel() for p in paper.parameters()) == pytest.approx(2.89e6, rel=0.01)
-    assert next(MlpProjector(4, hidden_widths(1, 9), 2).parameters()).shape == (2, 4)
+    assert next(MlpProjector(4, (), 2).parameters()).shape == (2, 4)
 
 
 def test_monitor_tells_balance_from_collapse():
