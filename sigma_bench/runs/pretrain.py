@@ -95,9 +95,7 @@ def _pretrain(
         if len(reasons) > SHOWN:
             say(f"left out: {len(reasons) - SHOWN} more, all named in {folder / 'data.json'}")
         say(f"{len(reasons)} of {listed.count} files cannot be decoded; training on the other {index.count}")
-    if index.count < ENOUGH * listed.count and system["method"]:
-        say(f"under {100 * ENOUGH:.0f} % of the list is there: the run does not carry the name of the published system")
-        system = {**system, "method": "", "variant": f"{index.count} of {listed.count} training videos"}
+    system = _without_name(system, index.count, listed.count)
     if start is not None:
         _same_data(folder, index)
     from sigma_bench.runs.training import train
@@ -154,6 +152,14 @@ def _system(recipe: Recipe, kind: str, own: bool) -> dict[str, Any]:
         "pretrain_seed": recipe.train.seed,
         "git_commit": git_commit(),
     }
+
+
+def _without_name(system: dict[str, Any], there: int, listed: int) -> dict[str, Any]:
+    """Return the description without the published method where too little of the training list is there."""
+    if not system["method"] or there >= ENOUGH * listed:
+        return system
+    say(f"under {100 * ENOUGH:.0f} % of the list is there: the run does not carry the name of the published system")
+    return {**system, "method": "", "variant": f"{there} of {listed} training videos"}
 
 
 def _data(listed: Index, index: Index, reasons: dict[str, str]) -> dict[str, Any]:

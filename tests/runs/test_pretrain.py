@@ -8,7 +8,7 @@ from filelock import FileLock
 from sigma_bench.contracts import UserError
 from sigma_bench.data.miniatures.ucf101 import write
 from sigma_bench.runs import data as places
-from sigma_bench.runs.pretrain import _system, pretrain
+from sigma_bench.runs.pretrain import _system, _without_name, pretrain
 from sigma_bench.spec import load, roots
 from sigma_bench.train import state
 
@@ -131,3 +131,10 @@ def test_the_micro_batch_is_part_of_the_method_where_assignments_are_balanced_in
     recipe = load.recipe(name, data="k400", size="base", sets=["train.micro_batch=32", "train.seed=1"])
     assert _system(recipe, "k400", own=False)["method"] == method
     assert _system(load.recipe(name, data="k400", size="base"), "k400", own=False)["method"]
+
+
+@pytest.mark.parametrize(("there", "method"), [(1000, "SIGMA-MLP"), (990, "SIGMA-MLP"), (989, ""), (1, "")])
+def test_too_little_of_the_list_does_not_carry_the_published_name(there, method):
+    found = _without_name({"method": "SIGMA-MLP", "variant": ""}, there, 1000)
+    assert found["method"] == method
+    assert found["variant"] == ("" if method else f"{there} of 1000 training videos")
