@@ -11,8 +11,8 @@ from torch import nn
 from sigma_bench import features
 from sigma_bench.contracts import EncoderSpec, Run, Tokens, UserError
 from sigma_bench.data.datasets.ucf101 import read
-from sigma_bench.data.index import relabel
 from sigma_bench.data.miniatures.ucf101 import write
+from sigma_bench.data.subsets import relabel
 from sigma_bench.features import Views, extract
 
 VIEWS = Views("dense_test", 2, 1, 1, "full", False, 0)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
-import os
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,7 +14,10 @@ import numpy as np
 import pyarrow as pa
 
 from sigma_bench.contracts import UserError
+from sigma_bench.data import files
 
+ACTION = pa.struct([("label", pa.int64()), ("start_s", pa.float64()), ("end_s", pa.float64())])
+OBJECT = pa.struct([("id", pa.int64()), ("label", pa.int64())])
 SCHEMA = pa.schema(
     [
         pa.field("id", pa.string(), nullable=False),
@@ -26,16 +26,56 @@ SCHEMA = pa.schema(
         pa.field("group", pa.string(), nullable=False),
         pa.field("start", pa.int64()),
         pa.field("end", pa.int64()),
+        pa.field("start_s", pa.float64()),
+        pa.field("end_s", pa.float64()),
+        pa.field("fps", pa.float64()),
+        pa.field("labels", pa.list_(pa.int64())),
+        pa.field("actions", pa.list_(ACTION)),
+        pa.field("boundaries", pa.list_(pa.int64())),
+        pa.field("masks", pa.string()),
+        pa.field("objects", pa.list_(OBJECT)),
     ]
 )
+HASHED = ("id", "label", "start", "end")
+"""Columns that `Index.sha256` covers in every row."""
+HASHED_WHERE_GIVEN = ("labels", "actions", "boundaries")
+"""Columns that it covers too where some row of the index has them."""
+
+
+class Action(NamedTuple):
+    """A labelled stretch of a video, seconds from the file's start; several may overlap."""
+
+    label: int
+    start_s: float
+    end_s: float
+
+
+class Object(NamedTuple):
+    """An object of a masked video: the value of its pixels in the masks, and its class (-1: the set names none)."""
+
+    id: int
+    label: int
 
 
 class Sample(NamedTuple):
     """One row of an index.
 
-    `path` is relative to the index's root, with forward slashes; `label` -1 means unlabelled; `group` names what
-    must not be torn apart by a split (clips cut from one recording); `start` and `end` are frames, `end` exclusive,
-    both None for the whole file.
+    Attributes:
+        id: Unique in the split.
+        path: Relative to the index's root, with forward slashes: a video, a still picture, a folder of numbered
+            frames, or a file of several pictures of which `start` names one.
+        label: Its class; -1 where it has none or several.
+        group: What must not be torn apart by a split (clips cut from one recording).
+        start: First frame; None for the file's first.
+        end: First frame after the sample; None for the file's end.
+        start_s: The same in seconds, where the list is in seconds; then `start` and `end` are None.
+        end_s: First second after the sample.
+        fps: Rate of a folder of frames, which has none of its own.
+        labels: Classes of a sample that may have several, ascending; may be empty.
+        actions: The labelled stretches those come from.
+        boundaries: Frames (0-based, of the file) at which a repetition begins or the last one ends.
+        masks: Folder of the mask pictures, named like the frames; relative to the root.
+        objects: What the masks show.
     """
 
     id: str
@@ -44,13 +84,22 @@ class Sample(NamedTuple):
     group: str
     start: int | None = None
     end: int | None = None
+    start_s: float | None = None
+    end_s: float | None = None
+    fps: float | None = None
+    labels: tuple[int, ...] | None = None
+    actions: tuple[Action, ...] | None = None
+    boundaries: tuple[int, ...] | None = None
+    masks: str | None = None
+    objects: tuple[Object, ...] | None = None
 
 
 @dataclass(frozen=True)
 class Index:
     """An ordered list of samples with the names of their classes; never changed, only derived from.
 
-    Build one with `Index.build`, which checks what it is given.
+    Build one with `Index.build`, which checks what it is given. `notes` are what a reader of a number measured on it
+    must know: they become marks of its row.
     """
 
     name: str
@@ -58,10 +107,17 @@ class Index:
     root: Path
     classes: tuple[str, ...]
     table: pa.Table
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def build(
-        cls, name: str, split: str, root: Path, classes: Sequence[str], samples: Iterable[Sample | tuple[object, ...]]
+        cls,
+        name: str,
+        split: str,
+        root: Path,
+        classes: Sequence[str],
+        samples: Iterable[Sample | tuple[object, ...]],
+        notes: Sequence[str] = (),
     ) -> Index:
         """Return the index of `samples`, in their order.
 
@@ -70,15 +126,16 @@ class Index:
             split: Which part of it.
             root: Folder that the paths are relative to.
             classes: Class names in the order of their labels.
-            samples: Rows in the order of `Sample`'s fields.
+            samples: Rows in the order of `Sample`'s fields; the optional ones may be left out at the end.
+            notes: What a reader of a number must know.
 
         Raises:
             UserError: An id appears twice, a path leaves the root, or a label names no class.
         """
-        rows = list(samples)
+        rows = [Sample(*row) for row in samples]
         columns = list(zip(*rows, strict=True)) if rows else [()] * len(SCHEMA)
-        table = pa.table([pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)], schema=SCHEMA)
-        index = cls(name, split, Path(root), tuple(classes), table)
+        arrays = [_array(column, field) for column, field in zip(columns, SCHEMA, strict=True)]
+        index = cls(name, split, Path(root), tuple(classes), pa.table(arrays, schema=SCHEMA), tuple(notes))
         index._check()
         return index
 
@@ -99,18 +156,33 @@ class Index:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of the rows' id, label, start and end in order: which samples, not where they lie."""
+        """Hash of the rows in order, by id, label, frame range and the annotations that are targets.
+
+        It says which samples these are and what is asked of them, not where they lie: paths, times in seconds within
+        an uncut recording, and masks (which are files) are left out.
+        """
         digest = hashlib.sha256()
-        columns = (self.table.column(c).to_pylist() for c in ("id", "label", "start", "end"))
+        given = [name for name in HASHED_WHERE_GIVEN if self.table.column(name).null_count < self.count]
+        columns = (self.table.column(name).to_pylist() for name in (*HASHED, *given))
         for row in zip(*columns, strict=True):
             digest.update(json.dumps(row, ensure_ascii=True, separators=(",", ":")).encode("ascii") + b"\n")
         return digest.hexdigest()
+
+    @cached_property
+    def classes_sha256(self) -> str:
+        """Hash of the class names in the order of their labels: the label map."""
+        return hashlib.sha256(json.dumps(self.classes, ensure_ascii=True).encode("ascii")).hexdigest()
 
     def sample(self, row: int) -> Sample:
         """Return one row."""
         if not 0 <= row < self.count:
             raise IndexError(f"row {row} of {self.count}")
-        return Sample(**self.table.slice(row, 1).to_pylist()[0])
+        found = self.table.slice(row, 1).to_pylist()[0]
+        for name in ("labels", "boundaries"):
+            found[name] = None if found[name] is None else tuple(found[name])
+        for name, kind in (("actions", Action), ("objects", Object)):
+            found[name] = None if found[name] is None else tuple(kind(**entry) for entry in found[name])
+        return Sample(**found)
 
     def path(self, row: int) -> Path:
         """Return where the file of one row is expected."""
@@ -122,12 +194,12 @@ class Index:
 
     @cached_property
     def _there(self) -> np.ndarray:
-        folders: dict[str, set[str]] = {}
+        folders: dict[str, frozenset[str]] = {}
         there = np.zeros(self.count, dtype=bool)
         for row, path in enumerate(self.table.column("path").to_pylist()):
             parent, _, name = path.rpartition("/")
             if parent not in folders:
-                folders[parent] = _files(self.root / parent)
+                folders[parent] = files.names(self.root / parent)
             there[row] = name in folders[parent]
         return there
 
@@ -144,144 +216,21 @@ class Index:
             seen: set[str] = set()
             twice = next(i for i in self.ids if i in seen or seen.add(i))  # type: ignore[func-returns-value]
             raise UserError(f"{self.name}/{self.split}: id '{twice}' appears twice; ids must be unique")
-        for path in self.table.column("path").to_pylist():
+        for path in self.table.column("path").to_pylist() + self.table.column("masks").drop_null().to_pylist():
             if "\\" in path or PurePosixPath(path).is_absolute() or ".." in path.split("/"):
                 raise UserError(
                     f"{self.name}/{self.split}: path '{path}' leaves the data folder; expected a path relative to "
                     f"{self.root}, with forward slashes"
                 )
-        bad = self.labels[(self.labels < -1) | (self.labels >= len(self.classes))]
+        several = self.table.column("labels").combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        labels = np.concatenate([self.labels, several.astype(np.int64)])
+        bad = labels[(labels < -1) | (labels >= len(self.classes))]
         if len(bad):
             raise UserError(f"{self.name}/{self.split}: label {bad[0]} names none of the {len(self.classes)} classes")
 
 
-def relabel(index: Index, csv_path: Path, column: str) -> Index:
-    """Return `index` with the labels of another column: the same files asked another question.
-
-    The values are class names. The classes are all values of the column, sorted (as numbers where all are), so the
-    train and the test part of a data set agree whatever rows each has.
-
-    Args:
-        index: The samples.
-        csv_path: A CSV file with a header, one column of which is `id`.
-        column: The column to take.
-
-    Raises:
-        UserError: The file, a column or an id is missing, or an id has two rows.
-    """
-    try:
-        with open(csv_path, newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            header = list(reader.fieldnames or ())
-            for key in ("id", column):
-                if key not in header:
-                    raise UserError(f"{csv_path}:1: no column '{key}'; the columns are {', '.join(header) or 'none'}")
-            values: dict[str, str] = {}
-            for row in reader:
-                if row["id"] in values or not row[column]:
-                    wrong = "appears twice" if row["id"] in values else f"has no value in column '{column}'"
-                    raise UserError(f"{csv_path}:{reader.line_num}: id '{row['id']}' {wrong}")
-                values[row["id"]] = row[column]
-    except FileNotFoundError as error:
-        raise UserError(
-            f"{csv_path} does not exist; it should hold the column '{column}' for the samples of {index.name}"
-        ) from error
-    unknown = [i for i in index.ids if i not in values]
-    if unknown:
-        raise UserError(
-            f"{csv_path}: {len(unknown)} of the {index.count} ids of {index.name}/{index.split} have no row, the "
-            f"first is '{unknown[0]}'; expected one row for each sample"
-        )
-    names = set(values.values())
-    classes = sorted(names, key=int) if all(n.isascii() and n.isdecimal() for n in names) else sorted(names)
-    position = {name: label for label, name in enumerate(classes)}
-    labels = pa.array([position[values[i]] for i in index.ids], pa.int64())
-    where = index.table.schema.get_field_index("label")
-    return replace(index, classes=tuple(classes), table=index.table.set_column(where, SCHEMA.field("label"), labels))
-
-
-def per_class(index: Index, n: int, seed: int) -> Index:
-    """Return `n` random samples of every class, in the index's order.
-
-    The draw of a class depends on its own rows alone, so it stays the same when other classes change.
-
-    Args:
-        index: Labelled samples.
-        n: Samples a class.
-        seed: Seed of the draw.
-
-    Raises:
-        UserError: A class has fewer than `n` samples, or samples are unlabelled.
-    """
-    _labelled(index, "a class-wise subset")
-    rows: list[int] = []
-    for label, name in enumerate(index.classes):
-        own = np.flatnonzero(index.labels == label)
-        if len(own) < n:
-            raise UserError(
-                f"{index.name}/{index.split}: class '{name}' has {len(own)} samples, {n} a class were asked for; "
-                "lower per_class"
-            )
-        rows.extend(np.random.RandomState([seed, label]).permutation(own)[:n].tolist())
-    return index.select(sorted(rows))
-
-
-def holdout(index: Index, share: float, seed: int) -> tuple[Index, Index]:
-    """Return (kept, held out): whole groups are held out, about `share` of every class.
-
-    Both sides have every class where that is possible; a class all of whose samples are in one group stays in the
-    kept part.
-
-    Args:
-        index: Labelled samples.
-        share: Part to hold out, between 0 and 1.
-        seed: Seed of the order in which groups are tried.
-
-    Raises:
-        ValueError: `share` is not between 0 and 1.
-        UserError: Samples are unlabelled, or no group can be held out.
-    """
-    if not 0 < share < 1:
-        raise ValueError(f"share is {share}; expected a number between 0 and 1")
-    _labelled(index, "a hold-out part")
-    groups, group_of = np.unique(np.asarray(index.table.column("group").to_pylist()), return_inverse=True)
-    counts = np.zeros((len(groups), len(index.classes)), dtype=np.int64)
-    np.add.at(counts, (group_of, index.labels), 1)
-    total, held = counts.sum(0), np.zeros(len(index.classes), dtype=np.int64)
-    out = np.zeros(len(groups), dtype=bool)
-    order = np.random.RandomState(seed).permutation(len(groups))
-    for label in np.argsort((counts > 0).sum(0), kind="stable"):
-        for group in order[counts[order, label] > 0]:
-            after = held + counts[group]
-            if out[group] or np.any((after == total) & (counts[group] > 0)):
-                continue
-            gap, gap_after = share * total[label] - held[label], share * total[label] - after[label]
-            if held[label] and abs(gap_after) >= abs(gap):
-                break
-            out[group], held = True, after
-    if not out.any():
-        raise UserError(
-            f"{index.name}/{index.split}: no group can be held out, since each holds all samples of some class"
-        )
-    return index.select(np.flatnonzero(~out[group_of])), index.select(np.flatnonzero(out[group_of]))
-
-
-def class_counts(index: Index) -> dict[str, int]:
-    """Return how many samples each class has."""
-    counts: dict[str, int] = defaultdict(int)
-    for label in index.labels[index.labels >= 0]:
-        counts[index.classes[label]] += 1
-    return {name: counts[name] for name in index.classes}
-
-
-def _labelled(index: Index, what: str) -> None:
-    if index.count == 0 or (index.labels < 0).any():
-        raise UserError(f"{index.name}/{index.split}: {what} needs labelled samples; this index has none or lacks some")
-
-
-def _files(folder: Path) -> set[str]:
-    try:
-        with os.scandir(folder) as entries:
-            return {entry.name for entry in entries if entry.is_file()}
-    except (FileNotFoundError, NotADirectoryError):
-        return set()
+def _array(column: Sequence[object], field: pa.Field) -> pa.Array:
+    if pa.types.is_list(field.type) and pa.types.is_struct(field.type.value_type):
+        named = [None if cell is None else [entry._asdict() for entry in cell] for cell in column]  # type: ignore[attr-defined]
+        return pa.array(named, field.type)
+    return pa.array(column, field.type)

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from sigma_bench.contracts import Encoder, Evaluation, Run, UserError
-from sigma_bench.data import index as indices
+from sigma_bench.data import subsets
 from sigma_bench.data.index import Index
 from sigma_bench.evaluators import probes, samples
 from sigma_bench.features import Features, Views, extract
@@ -97,7 +97,7 @@ def probe_once(
     if usable.count == 0:
         raise UserError(f"{task.id}: no training sample could be decoded")
     if task.dataset.per_class is not None:
-        usable = indices.per_class(usable, task.dataset.per_class, seed)
+        usable = subsets.per_class(usable, task.dataset.per_class, seed)
     rows = np.array([row_of[name] for name in usable.ids])
     grid = probes.grid(task.probe.rates, task.probe.weight_decays)
     labels = labelled.labels
@@ -111,7 +111,7 @@ def probe_once(
     scores: list[float | None] = [None] * len(grid)
     best, held_rows = 0, np.empty(0, dtype=np.int64)
     if len(grid) > 1:
-        kept, held = indices.holdout(usable, task.probe.holdout, seed)
+        kept, held = subsets.holdout(usable, task.probe.holdout, seed)
         kept_rows, held_rows = (np.array([row_of[name] for name in part.ids]) for part in (kept, held))
         tried = probes.fit(train.values_NVD, labels, kept_rows, grid, **fit)
         guesses = tried.probabilities(train.values_NVD[held_rows]).argmax(-1)

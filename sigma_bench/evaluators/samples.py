@@ -10,7 +10,7 @@ import numpy as np
 
 from sigma_bench import registry
 from sigma_bench.contracts import Counts, Run, UserError
-from sigma_bench.data import index as indices
+from sigma_bench.data import subsets
 from sigma_bench.data.datasets.known import is_official
 from sigma_bench.data.index import Index
 
@@ -57,7 +57,7 @@ def read(task: Any, run: Run) -> Lists:
             kept = np.random.default_rng(0).permutation(index.count)[: run.limit]
             index = index.select(np.sort(kept))
         if task.dataset.relabel is not None:
-            index = indices.relabel(index, folder / "factors.csv", task.dataset.relabel)
+            index = subsets.relabel(index, folder / "factors.csv", task.dataset.relabel)
         lists.append(index)
     return Lists(lists[0], lists[1], official)
 

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sigma_bench.contracts import UserError
-from sigma_bench.data.index import Index, Sample, class_counts, holdout, per_class, relabel
+from sigma_bench.data.index import Action, Index, Object, Sample
+from sigma_bench.data.subsets import class_counts, holdout, per_class, relabel
 
 
 def build(rows, classes=("a", "b", "c"), root="."):
@@ -66,12 +67,12 @@ def test_bad_rows_are_refused(rows, message):
 def test_missing_and_present(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "1.avi").touch()
-    (tmp_path / "a" / "2.avi").mkdir()  # a folder of that name is no file
+    (tmp_path / "a" / "2.avi").mkdir()  # may be a folder of frames: whether it is shows when it is decoded
     index = build(
         [Sample(str(k), f"a/{k}.avi", 0, "g") for k in range(3)] + [Sample("z", "z/1.avi", 0, "g")], root=tmp_path
     )
-    assert index.missing() == ("0", "2", "z")
-    assert index.present().ids == ("1",)
+    assert index.missing() == ("0", "z")
+    assert index.present().ids == ("1", "2")
 
 
 def test_relabel_joins_by_id(toy, tmp_path):
@@ -156,3 +157,41 @@ def test_holdout_never_tears_a_group_nor_empties_a_class(cells, share, seed):
     assert not groups[0] & groups[1]
     assert kept.count + held.count == index.count
     assert set(kept.labels) == set(index.labels)
+
+
+def test_annotations_come_back_and_are_hashed_only_where_given():
+    plain = Sample("x", "p.avi", -1, "g")
+    full = plain._replace(
+        start_s=0.5,
+        end_s=2.25,
+        fps=24.0,
+        labels=(0, 2),
+        actions=(Action(2, 0.0, 1.5), Action(0, 1.0, 2.0)),
+        boundaries=(3, 9),
+        masks="m/x",
+        objects=(Object(7, 1), Object(9, -1)),
+    )
+    index = build([full, plain._replace(id="y", labels=())])
+    assert [index.sample(0), index.sample(1)] == [full, plain._replace(id="y", labels=())]
+    where = {"start_s": 0.0, "end_s": 3.0, "fps": 25.0, "masks": "n", "objects": None, "path": "q.avi"}
+    what = {"labels": (0,), "actions": (Action(2, 0.0, 1.0),), "boundaries": (3, 8)}
+    for change, same in [({k: v}, True) for k, v in where.items()] + [({k: v}, False) for k, v in what.items()]:
+        assert (build([full._replace(**change)]).sha256 == build([full]).sha256) is same, change
+    assert build([plain]).sha256 != build([plain._replace(labels=())]).sha256
+
+
+@pytest.mark.parametrize(
+    ("sample", "message"),
+    [
+        (Sample("x", "x", -1, "g", labels=(0, 3)), "label 3 names none"),
+        (Sample("x", "x", -1, "g", masks="../m"), "leaves the data folder"),
+    ],
+)
+def test_annotations_are_checked(sample, message):
+    with pytest.raises(UserError, match=message):
+        build([sample])
+
+
+def test_the_label_map_has_a_hash():
+    assert build([]).classes_sha256 == build([], classes=["a", "b", "c"]).classes_sha256
+    assert build([]).classes_sha256 != build([], classes=("b", "a", "c")).classes_sha256

@@ -9,7 +9,7 @@ from sigma_bench import registry
 from sigma_bench.contracts import UserError
 from sigma_bench.data.datasets import finegym
 from sigma_bench.data.datasets.known import is_official
-from sigma_bench.data.index import class_counts
+from sigma_bench.data.subsets import class_counts
 
 A, B, C, D = (
     "-_CCCCCCCCC_E_000123_000150_A_0003_0005",

@@ -9,7 +9,7 @@ import pytest
 from sigma_bench.contracts import UserError
 from sigma_bench.data.datasets import hmdb51
 from sigma_bench.data.datasets.known import is_official
-from sigma_bench.data.index import class_counts
+from sigma_bench.data.subsets import class_counts
 
 HAIR = [
     "My_clip_brush_hair_u_nm_np1_fr_med_0.avi 1 ",

@@ -8,7 +8,7 @@ import pytest
 
 from sigma_bench.contracts import UserError
 from sigma_bench.data.datasets import mini_ssv2, ssv2
-from sigma_bench.data.index import class_counts
+from sigma_bench.data.subsets import class_counts
 
 CLASSES = ("Closing something", "Opening something", "Pushing something off something", "Showing something")
 COUNTS = (40, 7, 1, 0)

@@ -5,7 +5,7 @@ import pytest
 
 from sigma_bench.contracts import UserError
 from sigma_bench.data.datasets import ucf101
-from sigma_bench.data.index import class_counts
+from sigma_bench.data.subsets import class_counts
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from sigma_bench.data.datasets import ucf101 as reader
-from sigma_bench.data.index import class_counts, relabel
 from sigma_bench.data.miniatures import scene, ucf101
+from sigma_bench.data.subsets import class_counts, relabel
 
 
 @pytest.fixture(scope="module")

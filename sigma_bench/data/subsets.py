@@ -1,0 +1,138 @@
+"""Indices made from indices: other labels, fewer samples a class, a part held out."""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from sigma_bench.contracts import UserError
+from sigma_bench.data.index import SCHEMA, Index
+
+
+def relabel(index: Index, csv_path: Path, column: str) -> Index:
+    """Return `index` with the labels of another column: the same files asked another question.
+
+    The values are class names. The classes are all values of the column, sorted (as numbers where all are), so the
+    train and the test part of a data set agree whatever rows each has.
+
+    Args:
+        index: The samples.
+        csv_path: A CSV file with a header, one column of which is `id`.
+        column: The column to take.
+
+    Raises:
+        UserError: The file, a column or an id is missing, or an id has two rows.
+    """
+    try:
+        with open(csv_path, newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            header = list(reader.fieldnames or ())
+            for key in ("id", column):
+                if key not in header:
+                    raise UserError(f"{csv_path}:1: no column '{key}'; the columns are {', '.join(header) or 'none'}")
+            values: dict[str, str] = {}
+            for row in reader:
+                if row["id"] in values or not row[column]:
+                    wrong = "appears twice" if row["id"] in values else f"has no value in column '{column}'"
+                    raise UserError(f"{csv_path}:{reader.line_num}: id '{row['id']}' {wrong}")
+                values[row["id"]] = row[column]
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{csv_path} does not exist; it should hold the column '{column}' for the samples of {index.name}"
+        ) from error
+    unknown = [i for i in index.ids if i not in values]
+    if unknown:
+        raise UserError(
+            f"{csv_path}: {len(unknown)} of the {index.count} ids of {index.name}/{index.split} have no row, the "
+            f"first is '{unknown[0]}'; expected one row for each sample"
+        )
+    names = set(values.values())
+    classes = sorted(names, key=int) if all(n.isascii() and n.isdecimal() for n in names) else sorted(names)
+    position = {name: label for label, name in enumerate(classes)}
+    labels = pa.array([position[values[i]] for i in index.ids], pa.int64())
+    where = index.table.schema.get_field_index("label")
+    return replace(index, classes=tuple(classes), table=index.table.set_column(where, SCHEMA.field("label"), labels))
+
+
+def per_class(index: Index, n: int, seed: int) -> Index:
+    """Return `n` random samples of every class, in the index's order.
+
+    The draw of a class depends on its own rows alone, so it stays the same when other classes change.
+
+    Args:
+        index: Labelled samples.
+        n: Samples a class.
+        seed: Seed of the draw.
+
+    Raises:
+        UserError: A class has fewer than `n` samples, or samples are unlabelled.
+    """
+    _labelled(index, "a class-wise subset")
+    rows: list[int] = []
+    for label, name in enumerate(index.classes):
+        own = np.flatnonzero(index.labels == label)
+        if len(own) < n:
+            raise UserError(
+                f"{index.name}/{index.split}: class '{name}' has {len(own)} samples, {n} a class were asked for; "
+                "lower per_class"
+            )
+        rows.extend(np.random.RandomState([seed, label]).permutation(own)[:n].tolist())
+    return index.select(sorted(rows))
+
+
+def holdout(index: Index, share: float, seed: int) -> tuple[Index, Index]:
+    """Return (kept, held out): whole groups are held out, about `share` of every class.
+
+    Both sides have every class where that is possible; a class all of whose samples are in one group stays in the
+    kept part.
+
+    Args:
+        index: Labelled samples.
+        share: Part to hold out, between 0 and 1.
+        seed: Seed of the order in which groups are tried.
+
+    Raises:
+        ValueError: `share` is not between 0 and 1.
+        UserError: Samples are unlabelled, or no group can be held out.
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"share is {share}; expected a number between 0 and 1")
+    _labelled(index, "a hold-out part")
+    groups, group_of = np.unique(np.asarray(index.table.column("group").to_pylist()), return_inverse=True)
+    counts = np.zeros((len(groups), len(index.classes)), dtype=np.int64)
+    np.add.at(counts, (group_of, index.labels), 1)
+    total, held = counts.sum(0), np.zeros(len(index.classes), dtype=np.int64)
+    out = np.zeros(len(groups), dtype=bool)
+    order = np.random.RandomState(seed).permutation(len(groups))
+    for label in np.argsort((counts > 0).sum(0), kind="stable"):
+        for group in order[counts[order, label] > 0]:
+            after = held + counts[group]
+            if out[group] or np.any((after == total) & (counts[group] > 0)):
+                continue
+            gap, gap_after = share * total[label] - held[label], share * total[label] - after[label]
+            if held[label] and abs(gap_after) >= abs(gap):
+                break
+            out[group], held = True, after
+    if not out.any():
+        raise UserError(
+            f"{index.name}/{index.split}: no group can be held out, since each holds all samples of some class"
+        )
+    return index.select(np.flatnonzero(~out[group_of])), index.select(np.flatnonzero(out[group_of]))
+
+
+def class_counts(index: Index) -> dict[str, int]:
+    """Return how many samples each class has."""
+    counts: dict[str, int] = defaultdict(int)
+    for label in index.labels[index.labels >= 0]:
+        counts[index.classes[label]] += 1
+    return {name: counts[name] for name in index.classes}
+
+
+def _labelled(index: Index, what: str) -> None:
+    if index.count == 0 or (index.labels < 0).any():
+        raise UserError(f"{index.name}/{index.split}: {what} needs labelled samples; this index has none or lacks some")
