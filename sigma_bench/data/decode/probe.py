@@ -11,6 +11,7 @@ import numpy as np
 
 from sigma_bench.data.decode.backends import pick
 from sigma_bench.data.decode.errors import DecodeError
+from sigma_bench.data.decode.media import open_media
 from sigma_bench.data.decode.pool import DecodePool
 
 WHOLE_LIMIT = 200
@@ -88,7 +89,7 @@ def probe(
 def decode_file(request: tuple[str, str, bool]) -> tuple[list[np.ndarray], dict[str, Any]]:
     """Decode (path, decoder, every frame or three) and return no arrays, only what was found. The job of `probe`."""
     path, backend, whole = request
-    reader = pick(backend).open(path)
+    reader = open_media(pick(backend), path)
     info: dict[str, Any] = {"count": reader.count, "height": reader.height, "width": reader.width}
     step = range(reader.count) if whole else sorted({0, reader.count // 2, reader.count - 1})
     try:

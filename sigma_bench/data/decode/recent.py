@@ -10,6 +10,7 @@ from functools import cache
 from sigma_bench.data.decode.backends import pick
 from sigma_bench.data.decode.errors import DecodeError
 from sigma_bench.data.decode.interface import Backend, Frames, Reader, ascending
+from sigma_bench.data.decode.media import open_media
 
 SMALL = 1 << 20
 """Bytes of all frames of a file that is kept: thumbnails, no video of a real data set."""
@@ -76,7 +77,7 @@ class Recent:
         if key in self._files:
             self._files.move_to_end(key)
             return self._files[key]
-        reader = self._backend.open(path)
+        reader = open_media(self._backend, path)
         if 3 * reader.count * reader.height * reader.width > self._small:
             return reader
         try:
