@@ -25,6 +25,8 @@ REGISTRY: dict[str, dict[str, str]] = {
         "gym288": "sigma_bench.data.datasets.finegym:gym288",
         "fx_s1": "sigma_bench.data.datasets.finegym:fx_s1",
         "ub_s1": "sigma_bench.data.datasets.finegym:ub_s1",
+        "ucf101_1000": "sigma_bench.data.datasets.lowshot_sets:ucf101_1000",
+        "gym99_1000": "sigma_bench.data.datasets.lowshot_sets:gym99_1000",
         "folder": "sigma_bench.data.datasets.folder:read",
         "video_list": "sigma_bench.data.datasets.video_list:read",
     },
@@ -36,6 +38,7 @@ REGISTRY: dict[str, dict[str, str]] = {
         "gym288": "sigma_bench.data.datasets.finegym:gym288_splits",
         "fx_s1": "sigma_bench.data.datasets.finegym:gym99_splits",
         "ub_s1": "sigma_bench.data.datasets.finegym:gym99_splits",
+        "gym99_1000": "sigma_bench.data.datasets.finegym:gym99_splits",
     },
     "miniatures": {"ucf101": "sigma_bench.data.miniatures.ucf101:write"},
     "decoders": {
@@ -50,6 +53,8 @@ DRAWN_FROM = {
     "gym288": "finegym",
     "fx_s1": "finegym",
     "ub_s1": "finegym",
+    "ucf101_1000": "ucf101",
+    "gym99_1000": "finegym",
 }
 """Data set -> the data set whose folder it is read from where it has none of its own."""
 

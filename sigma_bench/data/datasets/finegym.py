@@ -1,16 +1,16 @@
-"""FineGym from cut clips: Gym99 and Gym288 by their element lists, FX-S1 and UB-S1 as parts of Gym99."""
+"""FineGym by its element lists: Gym99 and Gym288, FX-S1 and UB-S1 as parts of Gym99; cut clips or untrimmed videos."""
 
 from __future__ import annotations
 
 import logging
-import os
 import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from sigma_bench.contracts import UserError
-from sigma_bench.data.datasets import list_file
+from sigma_bench.data import files
+from sigma_bench.data.datasets import finegym_uncut, list_file
 from sigma_bench.data.index import Index, Sample
 
 SPLITS = ("train", "val")
@@ -49,19 +49,24 @@ class Part:
 
         A list's lines are `<element id> <label>`, the id with or without the ending of its clip. The lists of v1.0,
         which the published counts are of, go before `<source>_<split>.txt`, which some copies hold cut down to the
-        clips at hand, and this before the list of v1.1, which is read with a warning where it is alone.
+        clips at hand, and this before the list of v1.1, which is read with a warning and a note where it is alone.
+
+        Where there is a folder `subactions` of cut clips, these are read; else the untrimmed videos, of which a
+        sample is the stretch from `start_s` to `end_s` (see `finegym_uncut.find`), and a note says by which file.
 
         The id is the element's, the group the YouTube video. The official splits part elements, not videos: some
         videos are on both sides. Class names come from `<source>_categories.txt` or `<source>_label_map.txt` where
         they are there, a name that two classes share with its label; else they are the numbers in the list.
 
         Args:
-            root: Folder that holds `subactions` and the lists (also in `annotations` or `labels`).
+            root: Folder that holds `subactions`, or `videos` or `raw_videos`, and the lists (also in `annotations`
+                or `labels`).
             split: "train" or "val".
             fold: Must be 1.
 
         Raises:
-            UserError: No such split, list or folder of clips, or a line cannot be understood.
+            UserError: No such split, list or folder of clips, a line cannot be understood, or an element has no
+                times.
         """
         if split not in SPLITS:
             raise UserError(f"{self.name} has no split '{split}'; it has {' and '.join(SPLITS)}")
@@ -72,22 +77,31 @@ class Part:
         if path is None:
             expected = list_file.expected(root, self._names(split))
             raise UserError(f"no element list of {self.name}/{split}: expected {expected}")
-        elements = self._elements(path)
-        folder = root / VIDEOS
-        there = _clips(folder)
-        names = self._class_names(root)[self.first : self.last + 1]
-        samples = [
-            Sample(element, there.get(element, f"{element}{ENDINGS[0]}"), label - self.first, element[:11])
-            for element, label in elements.items()
-            if self.first <= label <= self.last
-        ]
-        if not samples:
+        elements = {e: label - self.first for e, label in self._elements(path).items() if self._has(label)}
+        if not elements:
             raise UserError(f"{path} has no element of {self.name} (labels {self.first} to {self.last})")
-        return Index.build(self.name, split, folder, names, samples)
+        newer = path.name == _NEWER.format(self.source, split)
+        notes = [f"elements of {path.name}; the published counts are of v1.0"] if newer else []
+        names = self._class_names(root)[self.first : self.last + 1]
+        folder = root / VIDEOS
+        if folder.is_dir() or files.names(folder) or finegym_uncut.folder(root) is None:
+            there = _clips(folder)
+            files_of = {e: there.get(e, f"{e}{ENDINGS[0]}") for e in elements}
+            cut = [Sample(e, files_of[e], label, e[:11]) for e, label in elements.items()]
+            return Index.build(self.name, split, folder, names, cut, notes)
+        found = finegym_uncut.find(root, elements, newer)
+        samples = [
+            Sample(e, stretch.video, elements[e], e[:11], start_s=stretch.start_s, end_s=stretch.end_s)
+            for e, stretch in found.stretches.items()
+        ]
+        return Index.build(self.name, split, found.folder, names, samples, [*notes, found.note])
 
     def splits(self, root: Path) -> tuple[str, ...]:
         """Return the splits that have an element list below `root`."""
         return tuple(split for split in SPLITS if self._list(Path(root), split) is not None)
+
+    def _has(self, label: int) -> bool:
+        return self.first <= label <= self.last
 
     def _names(self, split: str) -> list[str]:
         return [name.format(self.source) for name in _NAMES[split]] + [_NEWER.format(self.source, split)]
@@ -158,15 +172,15 @@ class Part:
 
 def _clips(folder: Path) -> dict[str, str]:
     """Return element id -> file name of the clips, from one listing of the folder."""
-    if not folder.is_dir():
+    names = files.names(folder)
+    if not names and not folder.is_dir():
         raise UserError(
             f"no clips of FineGym: {folder} does not exist; expected one clip an element there, named such as "
-            f"CCCCCCCCCCC_E_000123_000150_A_0003_0005.mp4 ({', '.join(ENDINGS[1:])} is read too)"
+            f"CCCCCCCCCCC_E_000123_000150_A_0003_0005.mp4 ({', '.join(ENDINGS[1:])} is read too), or untrimmed videos "
+            f"such as CCCCCCCCCCC.mp4 in {' or '.join(finegym_uncut.VIDEOS)}"
         )
     found: dict[str, str] = {}
     twice = 0
-    with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries]
     for ending in ENDINGS:
         for name in names:
             element = name.removesuffix(ending)

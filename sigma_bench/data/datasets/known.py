@@ -29,7 +29,9 @@ LISTS: dict[tuple[str, str, int], tuple[int, str]] = {
     ("ub_s1", "train", 1): (3511, "81b21ddadea523ffdd75856dca357a1de4d208f9404827d7135630dd4068226f"),
     ("ub_s1", "val", 1): (1471, "71bdb2d005b4926e07abed5053c3c7c98428323494d71ded192203a9a53d0609"),
     ("ucf101_1000", "train", 1): (1010, "7d728f7aaf44510f33b73208cd814f7dd5966a343b95094a370ea94a79c66812"),
+    ("ucf101_1000", "test", 1): (3783, "f923aadb4f5edfe02f8205a82dfa868a4b508c7c311a03bdb2589553513f0a90"),
     ("gym99_1000", "train", 1): (1089, "871ceba4263485dcacb94e906f85a925692e345f3915e34feeddd5bafd7eb115"),
+    ("gym99_1000", "val", 1): (8521, "f055fd28d43a000183aa76155c6582f90ad37ba221bc5b38396782c6662aa16e"),
 }
 """(data set, split, fold) -> number of samples and `Index.sha256` of the list as published.
 
