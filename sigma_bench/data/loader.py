@@ -38,7 +38,7 @@ class Batch:
 
 @dataclass
 class Replaced:
-    """What the loader could not decode: id -> reason, and how many draws were replaced."""
+    """What the loader could not decode: id -> reason, and how many draws of the clips handed on were replaced."""
 
     reasons: dict[str, str] = field(default_factory=dict)
     draws: int = 0
@@ -47,8 +47,11 @@ class Replaced:
 class TrainingLoader:
     """Endless-by-epoch training clips in an order that depends on (seed, epoch) alone.
 
-    A draw that cannot be decoded is replaced by another, taken from a stream seeded by (seed, epoch, position,
-    attempt): the data seen does not depend on timing, and a resumed run sees what an unbroken one sees.
+    What is random of a clip is seeded by (seed, epoch, position in the order of the epoch, attempt), and a draw that
+    cannot be decoded is replaced by another of that stream. So the clips of an optimiser step depend neither on
+    timing nor on the numbers of processes and of clips in a micro-batch, and a resumed run sees what an unbroken one
+    sees. A file given up at its deadline is one that cannot be decoded. Each rank counts the broken files that it
+    met itself against the bound.
 
     Args:
         index: The training set.
@@ -143,6 +146,8 @@ class TrainingLoader:
                 while lowest + self.batch <= end and all(s in ready for s in range(lowest, lowest + self.batch)):
                     parts = [ready.pop(s) for s in range(lowest, lowest + self.batch)]
                     lowest += self.batch
+                    # not when they fail: what was fetched ahead is fetched again by a run that goes on from here
+                    self.replaced.draws += sum(attempts for *_, (*_, attempts) in parts)
                     yield Batch(torch.stack([p[0] for p in parts]), [p[1] for p in parts], [p[2] for p in parts])
 
     def _requests(
@@ -159,7 +164,6 @@ class TrainingLoader:
 
     def _replacement(self, slot: int, row: int, seed: tuple[int, ...], reason: str) -> Draw:
         name = self._ids[row]
-        self.replaced.draws += 1
         if name not in self.replaced.reasons:
             self.replaced.reasons[name] = reason
             if self.on_broken is not None:
