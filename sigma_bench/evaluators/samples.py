@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from sigma_bench import registry
-from sigma_bench.contracts import Counts, Run, UserError
-from sigma_bench.data import subsets
+from sigma_bench.contracts import Counts, Run
+from sigma_bench.data import roots, subsets
 from sigma_bench.data.datasets.known import is_official
 from sigma_bench.data.index import Index
 
@@ -23,22 +23,19 @@ class Lists:
     test: Index
     official: bool = False
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of a number measured on these lists must know, each once."""
+        return tuple(dict.fromkeys((*self.train.notes, *self.test.notes)))
+
 
 def dataset_folder(task: Any, run: Run) -> Path:
-    """Return the folder of the task's data set under the data root.
+    """Return the folder of the task's data set, see `sigma_bench.data.roots`.
 
     Raises:
-        UserError: No data root, or no such folder.
+        UserError: No such folder.
     """
-    if run.data_root is None:
-        raise UserError(f"no data root for {task.dataset.name}: give --data-root or set SIGMA_BENCH_DATA")
-    name = task.dataset.name
-    folder: Path = run.data_root / name
-    if not folder.is_dir():
-        folder = run.data_root / registry.DRAWN_FROM.get(name, name)
-    if not folder.is_dir():
-        raise UserError(f"no data at {folder}")
-    return folder
+    return roots.folder(task.dataset.name, run.data_root)
 
 
 def read(task: Any, run: Run) -> Lists:

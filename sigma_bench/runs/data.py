@@ -11,6 +11,7 @@ from typing import Any
 
 from sigma_bench import registry
 from sigma_bench.contracts import UserError
+from sigma_bench.data import roots
 from sigma_bench.data.index import Index
 from sigma_bench.progress import say
 
@@ -20,17 +21,12 @@ PROBE_LIMIT = 200
 """A folder of at most so many files is decoded whole before training starts."""
 
 
-def base_root(given: Path | None) -> Path:
-    """Return the folder of the data sets: the option, $SIGMA_BENCH_DATA, or `data` in the working directory."""
-    return given or Path(os.environ.get("SIGMA_BENCH_DATA", "data"))
-
-
 def miniature(name: str, given: Path | None, seed: int | None = None) -> Path:
     """Write the miniature of data set `name` where it is not there yet, and return its folder.
 
     Without a `seed` the one that is there is kept, whatever its seed; where there is none, seed 0 is written.
     """
-    folder = base_root(given) / "miniature" / name
+    folder = roots.base(given) / "miniature" / name
     seed = _seed(folder) if seed is None else seed
     made = registry.get("miniatures", name)(folder, seed=seed)
     if not made.reused:
@@ -62,20 +58,15 @@ def pretraining_index(data: str, given: Path | None) -> Index:
             raise UserError("--data folder: names no folder; expected folder:DIR")
         place = Path(data.removeprefix("folder:")).expanduser()
         return _as_index(registry.get("datasets", "folder")(place, "train"))
-    folder = dataset_folder(data, given)
-    if not folder.is_dir():
+    found = roots.find(data, given)
+    if found is None:
         raise UserError(
-            f"no data at {folder}; put the data set as it is downloaded there, or the list train.csv (one `path label` "
-            "a line) and the videos, name another place with --data-root or SIGMA_BENCH_DATA, or try --data miniature"
+            f"{roots.missing(data, given)}; instead of its own lists it may hold train.csv (one `path label` a line); "
+            "for a try on generated data: --data miniature"
         )
+    folder = found.folder
     own_list = (folder / "train.csv").is_file() and data not in registry.names("splits")
     return _as_index(_reader("video_list" if own_list else data)(folder, "train"))
-
-
-def dataset_folder(name: str, given: Path | None) -> Path:
-    """Return the folder of data set `name`: that of its name, or of the data set that it is drawn from."""
-    own = base_root(given) / name
-    return own if own.is_dir() else base_root(given) / registry.DRAWN_FROM.get(name, name)
 
 
 def _reader(name: str) -> Any:
@@ -111,9 +102,7 @@ def check(name: str, given: Path | None, workers: int, as_json: bool) -> tuple[l
     if name.startswith("folder:"):
         parts = [pretraining_index(name, given)]
     else:
-        folder = dataset_folder(name, given)
-        if not folder.is_dir():
-            raise UserError(f"no data at {folder}; name another place with --data-root or SIGMA_BENCH_DATA")
+        folder = roots.folder(name, given)
         parts = [_reader(name)(folder, split) for split in _splits(name, folder) or ["train"]]
     lines, broken, record = [], 0, []
     for index in parts:

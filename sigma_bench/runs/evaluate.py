@@ -15,6 +15,7 @@ from typing import Any
 
 from sigma_bench import registry
 from sigma_bench.contracts import Encoder, Evaluation, Run, UserError
+from sigma_bench.data import roots
 from sigma_bench.data.decode.pool import DecodePool
 from sigma_bench.evaluators.samples import Lists
 from sigma_bench.evaluators.samples import read as read_lists
@@ -56,25 +57,14 @@ class Request:
 def evaluate(request: Request) -> int:
     """Run what is asked for; return the exit code: 0 all have rows, 1 something failed, 2 nothing could run."""
     suite, tasks, seeds = _tasks(request)
-    root = places.base_root(request.data_root)
+    root = request.data_root
     if request.data == "miniature":
-        root = root / "miniature"
         for name in sorted({t.dataset.name for t in tasks}):
-            places.miniature(name, request.data_root)
-    runnable = []
-    for task in tasks:
-        folder = root / task.dataset.name
-        if request.data == "official" and (folder / "miniature.json").exists():
-            say(
-                f"not run: {task.id}: {folder} is a generated miniature; its numbers are had with --data miniature only"
-            )
-        elif folder.is_dir():
-            runnable.append(task)
-        else:
-            say(f"not run: {task.id}: no data at {folder}")
+            root = places.miniature(name, request.data_root).parent
+    runnable = [task for task in tasks if _runnable(task, root, request.data)]
     if not runnable:
         hint = "" if request.data == "miniature" else "; for a try on generated data: --data miniature"
-        say(f"nothing could run: name the folder of the data sets with --data-root or SIGMA_BENCH_DATA{hint}")
+        say(f"nothing could run: `sigma-bench data where` tells where data sets are looked for{hint}")
         return 2
     for folder in (request.out, request.results):
         _writable(folder)
@@ -108,6 +98,20 @@ def evaluate(request: Request) -> int:
     return 2 if not ran else 1 if failed else 0
 
 
+def _runnable(task: Task, root: Path | None, data: str) -> bool:
+    """Return whether there is data for a task; say why where there is none."""
+    place = roots.find(task.dataset.name, root)
+    if place is None:
+        say(f"not run: {task.id}: {roots.missing(task.dataset.name, root)}")
+    elif data == "official" and (place.folder / "miniature.json").exists():
+        say(
+            f"not run: {task.id}: {place.folder} is a generated miniature; its numbers are had with --data miniature "
+            "only"
+        )
+        return False
+    return place is not None
+
+
 def _evaluate(
     system: Candidate, tasks: list[Task], runs: list[Run], suite: str, request: Request, store: Store
 ) -> tuple[bool, bool]:
@@ -121,9 +125,8 @@ def _evaluate(
                     ran = True
                     say(f"  {task.id} seed {run.seed}: has a row, skipped (--force measures again)")
                     continue
-                data = "custom" if request.data == "official" and not lists.official else request.data
                 encoder = encoder if encoder is not None else system.encoder(run.device)
-                good &= _measure(system, encoder, task, run, suite, request, store, data)
+                good &= _measure(system, encoder, task, run, suite, request, store, lists)
                 ran = True
             except UserError as error:
                 say(f"  {task.id} seed {run.seed}: not run: {error}")
@@ -181,8 +184,9 @@ def settings_sha256(task: Task, run: Run, heads: int | None = None) -> str:
         content["precision"] = run.precision
     if heads is not None:
         content["heads"] = heads
-    marker = Path(run.data_root or ".") / task.dataset.name / "miniature.json"
-    if marker.is_file():
+    place = roots.find(task.dataset.name, run.data_root)
+    marker = place.folder / "miniature.json" if place is not None else None
+    if marker is not None and marker.is_file():
         content["miniature"] = json.loads(marker.read_text(encoding="utf-8"))["sha256"]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -202,10 +206,11 @@ def _key(system: Candidate, task: Task, run: Run, request: Request, lists: Lists
 
 
 def _measure(
-    system: Candidate, encoder: Encoder, task: Task, run: Run, suite: str, request: Request, store: Store, data: str
+    system: Candidate, encoder: Encoder, task: Task, run: Run, suite: str, request: Request, store: Store, lists: Lists
 ) -> bool:
     """Measure one task with one seed and store its rows; a failure becomes a row with its error."""
     began = time.perf_counter()
+    data = "custom" if request.data == "official" and not lists.official else request.data
     common = {**_common(system, task, run, suite, request), "data": data}
     try:
         found: Evaluation = registry.get("evaluators", task.evaluator)(encoder, task, run)
@@ -219,7 +224,8 @@ def _measure(
         return False
     marks = tuple(f"setting {s}" for s in task.resolved.sets)
     if data == "custom":
-        marks += (f"lists of {task.dataset.name} that are not the published ones",)
+        marks += (f"list: other than the published one of {task.dataset.name}",)
+    marks += lists.notes
     rows = rows_of(found, common, round(time.perf_counter() - began, 3), marks)
     path = store.write_samples(rows[0].id, found.samples).relative_to(store.folder).as_posix()
     written = {"samples": path, "settings": _save_settings(store.folder, common["settings_sha256"], task)}

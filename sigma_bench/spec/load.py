@@ -9,8 +9,10 @@ from typing import Any, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from sigma_bench import registry
 from sigma_bench.contracts import UserError
 from sigma_bench.spec import roots
+from sigma_bench.spec.data import DataPlaces
 from sigma_bench.spec.layout import Layout
 from sigma_bench.spec.nodes import NUMBER_AS_TEXT, TAG, Reader
 from sigma_bench.spec.overlay import Block, Document, resolve
@@ -109,6 +111,23 @@ def layout(*, specs: Path | None = None) -> Layout:
 def layout_file(path: Path) -> Layout:
     """Return the layout in a file."""
     return build(Layout, load_yaml(path))
+
+
+def data_places(path: Path) -> tuple[DataPlaces, Document]:
+    """Return the places of data sets in a file, and the document that knows the line of each.
+
+    Raises:
+        UserError: Anything wrong with the file, or a data set it names is not known.
+    """
+    document = load_yaml(path)
+    built = build(DataPlaces, document)
+    known = {*registry.names("datasets"), *registry.DRAWN_FROM.values()} - {"folder", "video_list"}
+    unknown = [name for name in built.datasets if name not in known]
+    if unknown:
+        fail(
+            [f"{document.where(('datasets', n))}: no data set '{n}'{nearest(n, known)}" for n in unknown], document.file
+        )
+    return built, document
 
 
 def listing(kind: Listing, *, specs: Path | None = None) -> list[tuple[str, str]]:

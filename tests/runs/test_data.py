@@ -22,11 +22,3 @@ def test_a_miniature_of_another_seed_is_replaced_only_when_that_is_asked_for(tmp
     assert seed_of(tmp_path) == 3
     data.miniature("ucf101", tmp_path, 0)
     assert seed_of(tmp_path) == 0
-
-
-def test_the_base_root_is_the_option_then_the_variable_then_the_folder_here(tmp_path, monkeypatch):
-    monkeypatch.setenv("SIGMA_BENCH_DATA", str(tmp_path))
-    assert data.base_root(tmp_path / "x") == tmp_path / "x"
-    assert data.base_root(None) == tmp_path
-    monkeypatch.delenv("SIGMA_BENCH_DATA")
-    assert str(data.base_root(None)) == "data"

@@ -107,7 +107,9 @@ def test_official_lists_are_found_where_a_plain_list_may_be(tmp_path):
     lines, broken = places.check("ssv2", tmp_path, 1, as_json=False)
     assert lines[0].startswith("ssv2 train: 3 listed, 2 missing, 1 unreadable")
     assert broken == 3
-    with pytest.raises(UserError, match=r"no data at .*k400; put the data set as it is downloaded there, or the list"):
+    with pytest.raises(
+        UserError, match=r"no data at .*k400 \(--data-root\); put the data set there as it.*train.csv"
+    ):
         places.pretraining_index("k400", tmp_path)
     (tmp_path / "ucf101").mkdir()
     (tmp_path / "ucf101" / "train.csv").write_text("a.avi 0\n")
