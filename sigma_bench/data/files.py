@@ -1,27 +1,159 @@
-"""The files of a data set as its readers and decoders see them: which there are, and whether they changed."""
+"""The files of a data set as its readers and decoders see them, be they files of their own or members of a pack.
+
+A packed data set is a folder with the index of a pack in it (`packed.INDEX`): its folders and annotation files are
+plain, its videos and pictures lie in a few tar files. Whoever lists, stamps or opens through this module sees one tree.
+A plain file goes before a member of the same name.
+"""
 
 from __future__ import annotations
 
+import io
 import os
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+if TYPE_CHECKING:
+    from sigma_bench.data.packed import Pack
+
+INDEX = "pack.arrow"
+"""File at the root of a packed data set that says where its members lie."""
+
+
+class Place(NamedTuple):
+    """Where a path lies in a pack; `name` is relative to the pack's root, with forward slashes."""
+
+    pack: Pack
+    name: str
 
 
 def names(folder: Path) -> frozenset[str]:
     """Return the names of the files and folders in `folder`; none where it does not exist."""
     try:
         with os.scandir(folder) as entries:
-            return frozenset(entry.name for entry in entries)
+            there = frozenset(entry.name for entry in entries)
     except (FileNotFoundError, NotADirectoryError):
-        return frozenset()
+        there = frozenset()
+    place = _place(folder)
+    return there if place is None else there | place.pack.children(place.name)
 
 
 def stamp(path: Path) -> tuple[int, int]:
     """Return size in bytes and time of the last change in nanoseconds; (0, 0) where there is no such file.
 
-    Of a folder of frames the size is the number of its entries.
+    Of a folder of frames the size is the number of its entries. Of a packed file the second number is the checksum of
+    its content.
     """
     try:
-        status = path.stat()
+        status = os.stat(path)
     except OSError:
-        return 0, 0
-    return len(names(path)) if path.is_dir() else status.st_size, status.st_mtime_ns
+        place = _place(path)
+        return (0, 0) if place is None else place.pack.stamp(place.name)
+    return len(names(path)) if os.path.isdir(path) else status.st_size, status.st_mtime_ns
+
+
+def is_file(path: Path) -> bool:
+    """Return whether there is such a file."""
+    if os.path.isfile(path):
+        return True
+    place = _place(path)
+    return place is not None and place.name in place.pack
+
+
+def read(path: Path) -> bytes:
+    """Return the content of a file.
+
+    Raises:
+        OSError: There is no such file, or it cannot be read.
+        DecodeError: It is packed, and its pack is damaged.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        found = member(path)
+        if found is None:
+            raise
+        return found
+
+
+def open(path: Path) -> BinaryIO:
+    """Return a file opened for reading bytes; a packed one is in memory.
+
+    Raises:
+        OSError: There is no such file, or it cannot be read.
+        DecodeError: It is packed, and its pack is damaged.
+    """
+    try:
+        return Path(path).open("rb")
+    except FileNotFoundError:
+        found = member(path)
+        if found is None:
+            raise
+        return io.BytesIO(found)
+
+
+def member(path: str | os.PathLike[str]) -> bytes | None:
+    """Return the content of a packed file; None where `path` is no member of a pack.
+
+    Raises:
+        DecodeError: The pack is damaged.
+    """
+    place = _place(path)
+    if place is None or place.name not in place.pack:
+        return None
+    return place.pack.read(place.name)
+
+
+def members(folder: Path) -> list[str]:
+    """Return the packed files below `folder`, relative to it, with forward slashes, in ascending order."""
+    place = _place(folder)
+    return [] if place is None else place.pack.below(place.name)
+
+
+def walk(folder: Path) -> list[str]:
+    """Return every file below `folder`, relative to it, with forward slashes, in ascending order.
+
+    Packed files are among them, the files of the pack itself are not. Linked folders are entered, each folder once.
+    """
+    found = set(members(folder))
+    seen: set[str] = set()
+    for place, folders, plain in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        own = INDEX in plain
+        below = os.path.relpath(place, folder).replace(os.sep, "/")
+        prefix = "" if below == "." else f"{below}/"
+        found.update(prefix + name for name in plain if not (own and _is_pack(name)))
+    return sorted(found)
+
+
+def forget() -> None:
+    """Look anew, from now on, which folders hold a pack; a process looks once."""
+    _above.cache_clear()
+
+
+def _is_pack(name: str) -> bool:
+    return name == INDEX or (name.startswith("shard-") and name.endswith(".tar"))
+
+
+def _place(path: str | os.PathLike[str]) -> Place | None:
+    file = os.path.abspath(path)
+    pack = _above(file)
+    if pack is None:
+        return None
+    return Place(pack, "" if file == pack.root else file[len(pack.root) + 1 :].replace(os.sep, "/"))
+
+
+@cache
+def _above(folder: str) -> Pack | None:
+    """Return the pack at the nearest folder at or above `folder` that holds one."""
+    if os.path.isfile(os.path.join(folder, INDEX)):
+        from sigma_bench.data.packed import Pack
+
+        return Pack(folder)
+    parent = os.path.dirname(folder)
+    return None if parent == folder else _above(parent)

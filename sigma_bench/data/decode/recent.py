@@ -6,7 +6,9 @@ import os
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 
+from sigma_bench.data import files
 from sigma_bench.data.decode.backends import pick
 from sigma_bench.data.decode.errors import DecodeError
 from sigma_bench.data.decode.interface import Backend, Frames, Reader, ascending
@@ -93,11 +95,7 @@ class Recent:
 
 
 def _key(path: str | os.PathLike[str]) -> Key:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return os.fspath(path), 0, 0
-    return os.fspath(path), status.st_size, status.st_mtime_ns
+    return os.fspath(path), *files.stamp(Path(path))
 
 
 @cache

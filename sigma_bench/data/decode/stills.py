@@ -7,6 +7,7 @@ noted in EXIF is not applied.
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import struct
@@ -159,7 +160,7 @@ def _decode(path: Path) -> Frames:
 
 def _open(path: Path) -> Image.Image:
     try:
-        picture = Image.open(path, formats=FORMATS)
+        picture = Image.open(io.BytesIO(files.read(path)), formats=FORMATS)
     except Image.DecompressionBombError as error:
         raise DecodeError(path, f"refused: {error}") from error
     pixels = picture.width * picture.height
