@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,26 +64,37 @@ def probe(
     Raises:
         UserError: The decoder cannot be used here.
     """
+    return list(stream(paths, backend, workers, deadline_s, whole))
+
+
+def stream(
+    paths: Sequence[str | os.PathLike[str]],
+    backend: str = "auto",
+    workers: int = 2,
+    deadline_s: float = 60.0,
+    whole: bool | None = None,
+) -> Iterator[ProbeRecord]:
+    """Yield what `probe` returns, each record as soon as it and those before it are there.
+
+    Raises:
+        UserError: The decoder cannot be used here.
+    """
     name = pick(backend).name
     whole = len(paths) <= WHOLE_LIMIT if whole is None else whole
-    records = []
     with DecodePool("sigma_bench.data.decode.probe:decode_file", workers, deadline_s=deadline_s) as pool:
         for result in pool.map((str(path), name, whole) for path in paths):
             reason = result.error or str(result.info["reason"])
             found = {"count": 0, "height": 0, "width": 0, "backend": name, **result.info}
-            records.append(
-                ProbeRecord(
-                    path=str(paths[result.index]),
-                    ok=not reason,
-                    count=found["count"],
-                    height=found["height"],
-                    width=found["width"],
-                    reason=reason,
-                    backend=found["backend"],
-                    whole=whole,
-                )
+            yield ProbeRecord(
+                path=str(paths[result.index]),
+                ok=not reason,
+                count=found["count"],
+                height=found["height"],
+                width=found["width"],
+                reason=reason,
+                backend=found["backend"],
+                whole=whole,
             )
-    return records
 
 
 def decode_file(request: tuple[str, str, bool]) -> tuple[list[np.ndarray], dict[str, Any]]:
