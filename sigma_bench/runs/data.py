@@ -24,8 +24,10 @@ PROBE_LIMIT = 200
 def miniature(name: str, given: Path | None, seed: int | None = None) -> Path:
     """Write the miniature of data set `name` where it is not there yet, and return its folder.
 
-    Without a `seed` the one that is there is kept, whatever its seed; where there is none, seed 0 is written.
+    It is that of the data set that `name` is drawn from, if it is. Without a `seed` the one that is there is kept,
+    whatever its seed; where there is none, seed 0 is written.
     """
+    name = registry.DRAWN_FROM.get(name, name)
     folder = roots.base(given) / "miniature" / name
     seed = _seed(folder) if seed is None else seed
     made = registry.get("miniatures", name)(folder, seed=seed)

@@ -61,12 +61,12 @@ def draw(category: str, motion: str, background: str, rng: np.random.Generator) 
         rng: Source of outline, colours, phases, size, place and speeds.
     """
     drift_x, drift_y = rng.uniform(-1, 1, 2) / 64
-    behind = _surface(background, BACKGROUND_CONTRAST, rng)
+    behind = surface(background, BACKGROUND_CONTRAST, rng)
     angle = 2 * math.pi * DIRECTIONS.index(motion) / len(DIRECTIONS)
     speed = rng.uniform(1, 2) / 32
     x, y = 0.5 + rng.uniform(-0.06, 0.06, 2)
     return Scene(
-        object=_surface(category, 1.0, rng),
+        object=surface(category, 1.0, rng),
         background=behind,
         outline=OUTLINES[int(rng.integers(len(OUTLINES)))],
         radius=rng.uniform(0.4, 0.5),
@@ -90,22 +90,24 @@ def render(scene: Scene, frames: int, size: int) -> tuple[NDArray[np.uint8], NDA
     time = np.arange(frames, dtype=np.float32)[:, None, None] - (frames - 1) / 2
     axis = np.arange(size, dtype=np.float32) / size
     x, y = axis[None, None, :], axis[None, :, None]
-    picture = _paint(scene.background, x - scene.drift[0] * time, y - scene.drift[1] * time)
+    picture = paint(scene.background, x - scene.drift[0] * time, y - scene.drift[1] * time)
     x = x - scene.center[0] - scene.velocity[0] * time
     y = y - scene.center[1] - scene.velocity[1] * time
-    mask = _inside(scene.outline, x, y, scene.radius)
-    picture = np.where(mask[..., None], _paint(scene.object, x, y), picture)
+    mask = inside(scene.outline, x, y, scene.radius)
+    picture = np.where(mask[..., None], paint(scene.object, x, y), picture)
     return np.clip(picture * 255 + 0.5, 0, 255).astype(np.uint8), mask
 
 
-def _surface(pattern: str, contrast: float, rng: np.random.Generator) -> Surface:
+def surface(pattern: str, contrast: float, rng: np.random.Generator) -> Surface:
+    """Return a surface of this pattern with colours and phase drawn."""
     base = rng.uniform(0.2, 0.8, 3)
     amplitude = contrast * rng.uniform(0.12, 0.3) * rng.uniform(0.7, 1.3, 3)  # one sign: channels rise together
     across, down = rng.uniform(0, 1, 2)
     return Surface(pattern, base.astype(np.float32), amplitude.astype(np.float32), (across, down))
 
 
-def _paint(surface: Surface, x: Floats, y: Floats) -> Floats:
+def paint(surface: Surface, x: Floats, y: Floats) -> Floats:
+    """Return the colours of a surface at places that broadcast to (T, H, W), in frame sides: float (T, H, W, 3)."""
     turn = np.float32(2 * math.pi * 4)  # four periods a side
     u = turn * (x + np.float32(surface.phase[0]))
     v = turn * (y + np.float32(surface.phase[1]))
@@ -122,7 +124,8 @@ def _paint(surface: Surface, x: Floats, y: Floats) -> Floats:
     return np.asarray(surface.base + wave[..., None] * surface.amplitude, dtype=np.float32)
 
 
-def _inside(outline: str, x: Floats, y: Floats, radius: float) -> NDArray[np.bool_]:
+def inside(outline: str, x: Floats, y: Floats, radius: float) -> NDArray[np.bool_]:
+    """Return which places, counted from its centre, lie inside an outline."""
     if outline == "disc":
         return np.asarray(x * x + y * y < radius**2)
     if outline == "square":
