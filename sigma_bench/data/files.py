@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import io
 import os
+import stat
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
@@ -49,7 +51,7 @@ def stamp(path: Path) -> tuple[int, int]:
     except OSError:
         place = _place(path)
         return (0, 0) if place is None else place.pack.stamp(place.name)
-    return len(names(path)) if os.path.isdir(path) else status.st_size, status.st_mtime_ns
+    return len(names(path)) if stat.S_ISDIR(status.st_mode) else status.st_size, status.st_mtime_ns
 
 
 def is_file(path: Path) -> bool:
@@ -114,21 +116,30 @@ def members(folder: Path) -> list[str]:
 def walk(folder: Path) -> list[str]:
     """Return every file below `folder`, relative to it, with forward slashes, in ascending order.
 
-    Packed files are among them, the files of the pack itself are not. Linked folders are entered, each folder once.
+    Packed files are among them, the files of the pack itself are not. Links are followed, but for those to a folder
+    that they are in.
     """
-    found = set(members(folder))
-    seen: set[str] = set()
-    for place, folders, plain in os.walk(folder, followlinks=True):
-        real = os.path.realpath(place)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        own = INDEX in plain
-        below = os.path.relpath(place, folder).replace(os.sep, "/")
-        prefix = "" if below == "." else f"{below}/"
-        found.update(prefix + name for name in plain if not (own and _is_pack(name)))
-    return sorted(found)
+    own = {name for name in names(folder) if is_own(name)} if os.path.isfile(os.path.join(folder, INDEX)) else set()
+    plain = {path for path, is_folder in _tree(os.fspath(folder), "", ()) if not is_folder}
+    return sorted(plain - own | set(members(folder)))
+
+
+def folders(folder: Path) -> list[str]:
+    """Return every plain folder below `folder`, as `walk` returns files."""
+    return sorted(path for path, is_folder in _tree(os.fspath(folder), "", ()) if is_folder)
+
+
+def _tree(top: str, below: str, above: tuple[str, ...]) -> Iterator[tuple[str, bool]]:
+    here = os.path.join(top, below)
+    real = os.path.realpath(here)
+    if real in above:
+        return
+    with os.scandir(here) as entries:
+        found = [(below + entry.name, entry.is_dir()) for entry in entries]
+    for path, is_folder in found:
+        yield path, is_folder
+        if is_folder:
+            yield from _tree(top, f"{path}/", (*above, real))
 
 
 def forget() -> None:
@@ -136,7 +147,8 @@ def forget() -> None:
     _above.cache_clear()
 
 
-def _is_pack(name: str) -> bool:
+def is_own(name: str) -> bool:
+    """Return whether a pack keeps a file of this name at its root for itself."""
     return name == INDEX or (name.startswith("shard-") and name.endswith(".tar"))
 
 

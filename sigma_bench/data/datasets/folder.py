@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from sigma_bench.contracts import UserError
+from sigma_bench.data import files
 from sigma_bench.data.index import Index, Sample
 
 EXTENSIONS = frozenset(
@@ -36,16 +37,16 @@ def read(root: Path, split: str = "train", *, fold: int = 1) -> Index:
     base = Path(root).resolve()
     if not base.is_dir():
         raise UserError(f"{root} is not a folder; expected one with videos in it")
-    files, left_out = _walk(base)
+    videos, left_out = _walk(base)
     if left_out:
         _log.warning("%d links below %s were left out, the first is %s", len(left_out), root, left_out[0])
-    if not files:
+    if not videos:
         raise UserError(f"no video below {root}; expected files ending in {' '.join(sorted(EXTENSIONS))}")
-    return Index.build("folder", split, base, (), [Sample(file, file, -1, file) for file in sorted(files)])
+    return Index.build("folder", split, base, (), [Sample(file, file, -1, file) for file in videos])
 
 
 def _walk(base: Path) -> tuple[list[str], list[str]]:
-    files: list[str] = []
+    found = [name for name in files.members(base) if _is_video(name)]
     left_out: list[str] = []
     for place, folders, names in os.walk(base):
         here = Path(place)
@@ -53,10 +54,15 @@ def _walk(base: Path) -> tuple[list[str], list[str]]:
         folders[:] = sorted(f for f in folders if not f.startswith("."))
         for name in sorted(names):
             file = here / name
-            if name.startswith(".") or file.suffix.lower() not in EXTENSIONS:
+            if not _is_video(name):
                 continue
             if file.is_symlink() and not file.resolve().is_relative_to(base):
                 left_out.append(str(file))
                 continue
-            files.append(file.relative_to(base).as_posix())
-    return files, left_out
+            found.append(file.relative_to(base).as_posix())
+    return sorted(set(found)), left_out
+
+
+def _is_video(name: str) -> bool:
+    path = PurePosixPath(name)
+    return path.suffix.lower() in EXTENSIONS and not any(part.startswith(".") for part in path.parts)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sigma_bench.contracts import UserError
+from sigma_bench.data import files
 from sigma_bench.data.datasets import list_file, video_list
 from sigma_bench.data.index import Index, Sample
 
@@ -230,17 +230,16 @@ def _clips_folder(root: Path, split: str, classes: list[str]) -> tuple[Path, dic
             continue
         folders: dict[int, str] = {}
         flat = False
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                label = labels.get(_key(entry.name))
-                if label is not None and entry.is_dir():
-                    if label in folders:
-                        raise UserError(
-                            f"{folder}: the folders '{folders[label]}' and '{entry.name}' are both of the class "
-                            f"'{classes[label]}'; put the clips into one"
-                        )
-                    folders[label] = entry.name
-                flat = flat or (entry.name.endswith(".mp4") and _STEM.fullmatch(entry.name[:-4]) is not None)
+        for name in sorted(files.names(folder)):
+            label = labels.get(_key(name))
+            if label is not None and (folder / name).is_dir():
+                if label in folders:
+                    raise UserError(
+                        f"{folder}: the folders '{folders[label]}' and '{name}' are both of the class "
+                        f"'{classes[label]}'; put the clips into one"
+                    )
+                folders[label] = name
+            flat = flat or (name.endswith(".mp4") and _STEM.fullmatch(name[:-4]) is not None)
         if folders or flat:
             return folder, folders
     raise UserError(

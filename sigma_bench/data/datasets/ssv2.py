@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 from collections import Counter
 from dataclasses import replace
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sigma_bench.contracts import UserError
+from sigma_bench.data import files
 from sigma_bench.data.datasets import list_file, video_list
 from sigma_bench.data.index import Index, Sample
 
@@ -174,8 +174,7 @@ def _videos(root: Path) -> tuple[Path, str]:
         folder = root / place
         if not folder.is_dir():
             continue
-        with os.scandir(folder) as names:
-            matches = [match[1] for entry in names if (match := _VIDEO.fullmatch(entry.name))]
+        matches = [match[1] for name in files.names(folder) if (match := _VIDEO.fullmatch(name))]
         counts = Counter(ending for ending in matches if ending in ENDINGS)
         if not counts:
             continue

@@ -15,6 +15,7 @@ from typing import Any
 from filelock import FileLock
 
 from sigma_bench.contracts import UserError
+from sigma_bench.data import files
 
 MARKER = "miniature.json"
 """File at the root of every miniature: name, version, settings, number of files and bytes, hash of all files."""
@@ -92,11 +93,10 @@ def _marker(root: Path) -> dict[str, Any] | None:
 
 def _measure(folder: Path) -> dict[str, Any]:
     digest, size = hashlib.sha256(), 0
-    paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
-    paths.pop(MARKER, None)
-    for name in sorted(paths):
-        data = paths[name].read_bytes()
+    names = [name for name in files.walk(folder) if name != MARKER]
+    for name in names:
+        data = files.read(folder / name)
         size += len(data)
         digest.update(f"{name}\n{len(data)}\n".encode())
         digest.update(data)
-    return {"files": len(paths), "bytes": size, "sha256": digest.hexdigest()}
+    return {"files": len(names), "bytes": size, "sha256": digest.hexdigest()}
