@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -217,7 +217,7 @@ class Index:
             twice = next(i for i in self.ids if i in seen or seen.add(i))  # type: ignore[func-returns-value]
             raise UserError(f"{self.name}/{self.split}: id '{twice}' appears twice; ids must be unique")
         for path in self.table.column("path").to_pylist() + self.table.column("masks").drop_null().to_pylist():
-            if "\\" in path or PurePosixPath(path).is_absolute() or ".." in path.split("/"):
+            if "\\" in path or path.startswith("/") or ".." in path.split("/"):
                 raise UserError(
                     f"{self.name}/{self.split}: path '{path}' leaves the data folder; expected a path relative to "
                     f"{self.root}, with forward slashes"
