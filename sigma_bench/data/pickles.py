@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import numpy as np
 
@@ -38,6 +38,7 @@ GLOBALS = {
 }
 """Module and name, as pickletools spells them, of the globals that are understood."""
 
+_OPCODES = {opcode.code.encode("latin-1"): opcode for opcode in pickletools.opcodes}
 _NUMBERS = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248])")
 
 
@@ -76,7 +77,7 @@ def _run(path: Path, data: mmap.mmap) -> Any:
                 raise ValueError("the file ends in the middle; is the download complete?")
             if code == b".":
                 return machine.result()
-            opcode = pickletools.code2op.get(code.decode("latin-1"))
+            opcode = _OPCODES.get(code)
             if opcode is None:
                 raise ValueError(f"{code!r} is no opcode; is this a pickle?")
             step = machine.steps.get(opcode.name)
@@ -102,7 +103,7 @@ def _argument(opcode: pickletools.OpcodeInfo, data: mmap.mmap) -> Any:
         if len(found) != size:
             raise ValueError(f"a string of {size} bytes, of which {len(found)} are there; is the download complete?")
         return found
-    return None if opcode.arg is None else opcode.arg.reader(data)
+    return None if opcode.arg is None else opcode.arg.reader(cast(IO[bytes], data))
 
 
 class _Pending:
@@ -278,7 +279,7 @@ def _numbers(code: Any) -> Callable[[Any], np.dtype[Any]]:
         order = state[1].decode("latin-1") if isinstance(state[1], bytes) else state[1]
         if type(order) is not str or order not in "<>|=" or any(part is not None for part in state[2:5]):
             raise ValueError("the pickle holds an array of a type with parts; only plain numbers are read")
-        return np.dtype(name).newbyteorder(order)
+        return np.dtype(order + name.lstrip("<>|="))
 
     return build
 
