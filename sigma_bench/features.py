@@ -19,11 +19,12 @@ from filelock import FileLock, Timeout
 from torch import nn
 
 from sigma_bench.contracts import Encoder, Run, Tokens, UserError
-from sigma_bench.data import transforms
+from sigma_bench.data import files, transforms
+from sigma_bench.data.decode import stills
 from sigma_bench.data.decode.backends import pick
 from sigma_bench.data.decode.pool import DecodePool, Result
 from sigma_bench.data.index import Index
-from sigma_bench.data.load import ClipRequest
+from sigma_bench.data.load import WHERE, ClipRequest, where
 from sigma_bench.progress import Reporter, say
 
 DECODER = "auto"
@@ -96,21 +97,13 @@ def pool_tokens(tokens: Tokens, pool: str) -> torch.Tensor:
 
 
 def content_sha256(index: Index) -> str:
-    """Return the SHA-256 of what is decoded: ids, paths, frame ranges, size and time of every file (0 where absent).
+    """Return the SHA-256 of what is decoded: ids, paths, spans, rates, and the stamp of every file (0 where absent).
 
     Labels change no feature, and are left out.
     """
-    columns = [index.table[c].to_pylist() for c in ("id", "path", "start", "end")]
-    stamps = [_stamp(index.root / path) for path in columns[1]]
-    return hashlib.sha256(json.dumps([*columns, stamps]).encode()).hexdigest()
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    try:
-        status = path.stat()
-    except OSError:
-        return 0, 0
-    return status.st_size, status.st_mtime_ns
+    columns = {name: index.table[name].to_pylist() for name in ("id", *WHERE)}
+    stamps = {path: files.stamp(index.root / path) for path in dict.fromkeys(columns["path"])}
+    return hashlib.sha256(json.dumps([columns, stamps]).encode()).hexdigest()
 
 
 def extract(
@@ -142,6 +135,7 @@ def extract(
         "norm": norm,
         "pool": pool,
         "decoder": f"{decoder.name} {decoder.version()}",
+        "pictures": f"{stills.Still.backend} {stills.version()}",
         "precision": run.precision,
         "device": torch.device(run.device).type,
     }
@@ -269,10 +263,10 @@ def _chunks(
 
 def requests(index: Index, views: Views, encoder: Encoder) -> Iterator[ClipRequest]:
     """Yield the request of every sample of `index`, in order."""
-    columns = [index.table[c].to_pylist() for c in ("path", "start", "end")]
-    for row, (path, start, end) in enumerate(zip(*columns, strict=True)):
+    sample = where(index)
+    for row in range(index.count):
         yield ClipRequest(
-            path=str(index.root / path),
+            **sample(row),
             sampling=views.sampling,
             frames=encoder.spec.frames,
             stride=views.stride,
@@ -282,8 +276,6 @@ def requests(index: Index, views: Views, encoder: Encoder) -> Iterator[ClipReque
             size=encoder.spec.image_size,
             seed=(views.seed, row),
             backend=DECODER,
-            start=start,
-            end=end,
         )
 
 

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sigma_bench.contracts import UserError
-from sigma_bench.data import boxes, clips
+from sigma_bench.data import boxes, clips, spans
 from sigma_bench.data.boxes import Box
 from sigma_bench.data.clips import Indices
+from sigma_bench.data.decode.interface import Reader
 from sigma_bench.data.decode.recent import recent
+from sigma_bench.data.spans import Span
+
+if TYPE_CHECKING:
+    from sigma_bench.data.index import Index
 
 SAMPLINGS = ("pretraining", "dense_train", "dense_test", "segments_train", "segments_test")
 BOXES = ("full", "center", "multi_scale", "random_resized")
 RESIZE_RATIO = (3 / 4, 4 / 3)
 """Aspects that a random resized crop may have."""
+WHERE = ("path", "start", "end", "start_s", "end_s", "fps")
+"""Columns of an index, and fields of a request, that say where a sample lies."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,9 @@ class ClipRequest:
         backend: Name of the decoder, or auto.
         start: First frame of the file that belongs to the sample; None is the file's first.
         end: First frame after the sample; None is after the file's last.
+        start_s: First second of the sample, counted from the file's first frame, where it is given in seconds.
+        end_s: First second after it; None is the file's end.
+        fps: Rate of a file that says of no frame when it is shown (a folder of frames).
     """
 
     path: str
@@ -56,6 +67,20 @@ class ClipRequest:
     backend: str = "auto"
     start: int | None = None
     end: int | None = None
+    start_s: float | None = None
+    end_s: float | None = None
+    fps: float | None = None
+
+
+def where(index: Index) -> Callable[[int], dict[str, Any]]:
+    """Return a function from a row of `index` to the fields of a request that say where its sample lies."""
+    columns = {name: index.table[name].to_pylist() for name in WHERE}
+
+    def of(row: int) -> dict[str, Any]:
+        found = {name: column[row] for name, column in columns.items()}
+        return {**found, "path": str(index.root / found["path"])}
+
+    return of
 
 
 def load_clips(request: ClipRequest) -> tuple[list[np.ndarray], dict[str, Any]]:
@@ -68,26 +93,26 @@ def load_clips(request: ClipRequest) -> tuple[list[np.ndarray], dict[str, Any]]:
         One uint8 (T, h, w, 3) array a clip, and the record: `count` (frames of the file, measured), `used` (frames
         of the sample), `height`, `width`, `indices`, `boxes`, `flips` (each one a clip), `flip` (of the first
         clip), `short` (a frame stands more than once in a clip), `cut` (the sample's end lies beyond the file's),
-        `backend` (that read the file), `version`.
+        `backend` (that read the file).
 
     Raises:
         DecodeError: The file cannot be decoded.
-        UserError: A rule of that name does not exist, or the sample starts after the file's end.
+        UserError: A rule of that name does not exist, the sample starts after the file's end, or it is given in seconds
+            and nothing says when the frames of the file are shown.
     """
     rngs = [_rng(request.seed, clip) for clip in range(request.clips)]
     _rules(request)
-    backend = recent(request.backend)
-    reader = backend.open(Path(request.path))
+    reader = recent(request.backend).open(Path(request.path))
     try:
-        start, end = _span(request, reader.count)
-        chosen = [start + indices for indices in _sample(request, end - start, rngs)]
+        span = _span(request, reader)
+        chosen = [span.start + indices for indices in _sample(request, span.end - span.start, rngs)]
         cuts = [_box(request, reader.height, reader.width, rng) for rng in rngs]
         flips = [bool(rng.randint(2)) if request.flip else False for rng in rngs]
         needed, place = np.unique(np.concatenate(chosen), return_inverse=True)
         frames = reader.frames(needed.tolist())
         info: dict[str, Any] = {
             "count": reader.count,
-            "used": end - start,
+            "used": span.end - span.start,
             "height": reader.height,
             "width": reader.width,
             "indices": [indices.tolist() for indices in chosen],
@@ -95,16 +120,15 @@ def load_clips(request: ClipRequest) -> tuple[list[np.ndarray], dict[str, Any]]:
             "flips": flips,
             "flip": flips[0],
             "short": any(len(np.unique(indices)) < len(indices) for indices in chosen),
-            "cut": request.end is not None and request.end > reader.count,
+            "cut": span.cut,
             "backend": reader.backend,
-            "version": backend.version(),
         }
     finally:
         reader.close()
     arrays = []
-    for where, cut in zip(place.reshape(request.clips, request.frames), cuts, strict=True):
+    for slots, cut in zip(place.reshape(request.clips, request.frames), cuts, strict=True):
         y, x, h, w = cut
-        arrays.append(np.ascontiguousarray(frames[where, y : y + h, x : x + w]))
+        arrays.append(np.ascontiguousarray(frames[slots, y : y + h, x : x + w]))
     return arrays, info
 
 
@@ -112,15 +136,21 @@ def _rng(seed: tuple[int, ...], clip: int) -> np.random.RandomState:
     return np.random.RandomState(np.random.SeedSequence((*seed, clip)).generate_state(4))
 
 
-def _span(request: ClipRequest, count: int) -> tuple[int, int]:
-    start = request.start or 0
-    end = count if request.end is None else min(request.end, count)
-    if not 0 <= start < end:
-        raise UserError(
-            f"{request.path}: the sample's frames {request.start} to {request.end} are not in the file, which has "
-            f"{count}; check the list, or whether the file is the right one"
-        )
-    return start, end
+def _span(request: ClipRequest, reader: Reader) -> Span:
+    start_s, end_s, fps = request.start_s, request.end_s, request.fps
+    if start_s is None and end_s is None:
+        return spans.in_frames(request.path, reader.count, request.start, request.end)
+    if request.start is not None or request.end is not None:
+        raise UserError(f"{request.path}: the list gives the sample in frames and in seconds; expected one of them")
+    times = reader.times
+    if times is None:
+        if fps is None or not 0 < fps < math.inf:
+            raise UserError(
+                f"{request.path}: the sample is given in seconds, and neither the file says when its frames are shown "
+                f"nor the list at what rate (fps is {fps}); give the rate or the frames in the list"
+            )
+        times = spans.at_rate(reader.count, fps)
+    return spans.in_seconds(request.path, times, start_s, end_s)
 
 
 def _sample(request: ClipRequest, n: int, rngs: list[np.random.RandomState]) -> list[Indices]:

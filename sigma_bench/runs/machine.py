@@ -62,7 +62,7 @@ def described(device: str) -> dict[str, str]:
 
 def decoder_versions(decoders: dict[str, int]) -> str:
     """Return the versions of the packages behind the decoders that were used."""
-    packages = {"decord": "decord", "pyav": "av", "torchcodec": "torchcodec"}
+    packages = {"decord": "decord", "pyav": "av", "torchcodec": "torchcodec", "pillow": "pillow"}
     return ", ".join(f"{packages[d]} {metadata.version(packages[d])}" for d in sorted(decoders) if d in packages)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from sigma_bench import registry
 from sigma_bench.data.decode.pool import DecodePool
 from sigma_bench.data.index import Index
-from sigma_bench.data.load import ClipRequest
+from sigma_bench.data.load import ClipRequest, where
 from sigma_bench.data.loader import TrainingLoader
 from sigma_bench.progress import say
 from sigma_bench.runs.data import TRAINING_DECODER
@@ -87,12 +87,12 @@ def train(
 
 
 def _requests(recipe: Recipe, index: Index) -> Any:
-    paths, starts, ends = (index.table[c].to_pylist() for c in ("path", "start", "end"))
+    sample = where(index)
     box = {"multi_scale": "multi_scale", "none": "center", "resize": "full"}[recipe.clips.crop]
 
     def make(row: int, seed: tuple[int, ...]) -> ClipRequest:
         return ClipRequest(
-            path=str(index.root / paths[row]),
+            **sample(row),
             sampling="pretraining",
             frames=recipe.model.frames,
             stride=recipe.clips.stride,
@@ -100,8 +100,6 @@ def _requests(recipe: Recipe, index: Index) -> Any:
             size=recipe.model.image_size,
             seed=seed,
             backend=TRAINING_DECODER,
-            start=starts[row],
-            end=ends[row],
         )
 
     return make

@@ -21,9 +21,6 @@ class Film:
     def __init__(self, count):
         self.count, self.asked, self.closed, self.opened = count, [], 0, 0
 
-    def version(self):
-        return "1"
-
     def open(self, path):
         self.opened += 1
         return self

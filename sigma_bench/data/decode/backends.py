@@ -18,7 +18,7 @@ from functools import cache
 from sigma_bench import registry
 from sigma_bench.contracts import UserError
 from sigma_bench.data.decode.errors import DecodeError
-from sigma_bench.data.decode.interface import Backend, Frames, Reader
+from sigma_bench.data.decode.interface import Backend, Frames, Reader, Seconds
 
 CHAIN = "decord+pyav"
 
@@ -75,6 +75,11 @@ class ChainReader:
     def backend(self) -> str:
         """Name of the decoder that gave the last frames."""
         return self._reader.backend
+
+    @property
+    def times(self) -> Seconds | None:
+        """When each frame is shown, seconds after the first."""
+        return self._reader.times
 
     def frames(self, indices: Sequence[int]) -> Frames:
         """Return the frames at `indices` as uint8 RGB (N, H, W, 3).

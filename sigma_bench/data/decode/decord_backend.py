@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from sigma_bench.data.decode.errors import DecodeError
-from sigma_bench.data.decode.interface import Frames, ascending
+from sigma_bench.data.decode.interface import Frames, Seconds, ascending
 from sigma_bench.data.decode.pyav_backend import PyavReader
 from sigma_bench.data.decode.scan import Scan, failure, scan
 
@@ -70,6 +70,11 @@ class DecordReader:
         keys = [key.index for key in self._scan.keys]
         self._seeks_right = bool(keys) and [int(k) for k in self._video.get_key_indices()] == keys
         self._next = 0
+
+    @property
+    def times(self) -> Seconds | None:
+        """When each frame is shown, seconds after the first."""
+        return self._scan.seconds
 
     def frames(self, indices: Sequence[int]) -> Frames:
         """Return the frames at `indices` as uint8 RGB (N, H, W, 3).

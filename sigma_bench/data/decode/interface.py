@@ -28,6 +28,8 @@ import numpy.typing as npt
 
 Frames = npt.NDArray[np.uint8]
 """RGB frames (N, H, W, 3)."""
+Seconds = npt.NDArray[np.float64]
+"""When frames are shown (N,), seconds after the first one; strictly ascending."""
 
 
 class Reader(Protocol):
@@ -43,6 +45,15 @@ class Reader(Protocol):
     @property
     def backend(self) -> str:
         """Name of the decoder that reads this file; under a policy of several, the one that gave the last frames."""
+        ...
+
+    @property
+    def times(self) -> Seconds | None:
+        """When each frame is shown, by the time stamps in the file; None where it has none.
+
+        In containers that keep no reliable time stamps (AVI, MPEG streams) the frames follow at the average rate that
+        the file states; None where it states none.
+        """
         ...
 
     def frames(self, indices: Sequence[int]) -> Frames:

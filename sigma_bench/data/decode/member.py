@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import BinaryIO, cast
 
 from sigma_bench.data.decode.errors import DecodeError
-from sigma_bench.data.decode.interface import Backend, Frames, Reader
+from sigma_bench.data.decode.interface import Backend, Frames, Reader, Seconds
 
 
 class MemberReader:
@@ -32,12 +32,16 @@ class MemberReader:
             self._file.close()
             raise DecodeError(path, error.reason) from error
         self.count, self.height, self.width = self._reader.count, self._reader.height, self._reader.width
-        self.times = getattr(self._reader, "times", None)
 
     @property
     def backend(self) -> str:
         """Name of the decoder that gave the last frames."""
         return self._reader.backend
+
+    @property
+    def times(self) -> Seconds | None:
+        """When each frame is shown, seconds after the first."""
+        return self._reader.times
 
     def frames(self, indices: Sequence[int]) -> Frames:
         """Return the frames at `indices` as uint8 RGB (N, H, W, 3).

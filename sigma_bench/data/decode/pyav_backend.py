@@ -12,7 +12,7 @@ import numpy as np
 from av.error import FFmpegError
 
 from sigma_bench.data.decode.errors import DecodeError
-from sigma_bench.data.decode.interface import Frames, ascending
+from sigma_bench.data.decode.interface import Frames, Seconds, ascending
 from sigma_bench.data.decode.scan import Scan, decodable, open_video, scan
 
 
@@ -54,6 +54,11 @@ class PyavReader:
         self._decoding: Iterator[Any] = iter(())
         self._last = -1
         self._rewind()
+
+    @property
+    def times(self) -> Seconds | None:
+        """When each frame is shown, seconds after the first."""
+        return self._scan.seconds
 
     def frames(self, indices: Sequence[int]) -> Frames:
         """Return the frames at `indices` as uint8 RGB (N, H, W, 3).

@@ -11,7 +11,7 @@ from pathlib import Path
 from sigma_bench.data import files
 from sigma_bench.data.decode.backends import pick
 from sigma_bench.data.decode.errors import DecodeError
-from sigma_bench.data.decode.interface import Backend, Frames, Reader, ascending
+from sigma_bench.data.decode.interface import Backend, Frames, Reader, Seconds, ascending
 from sigma_bench.data.decode.media import open_media
 
 SMALL = 1 << 20
@@ -25,8 +25,8 @@ Key = tuple[str, int, int]
 class KeptReader:
     """A file whose frames are in memory."""
 
-    def __init__(self, frames: Frames, backend: str) -> None:
-        self.backend = backend
+    def __init__(self, frames: Frames, backend: str, times: Seconds | None) -> None:
+        self.backend, self.times = backend, times
         self.count, self.height, self.width = frames.shape[:3]
         self._frames = frames
 
@@ -44,30 +44,18 @@ class KeptReader:
 
 
 class Recent:
-    """A decoder that keeps the small files it read last.
+    """Opens files, videos by a decoder, and keeps the small ones it opened last.
 
     Args:
-        backend: Reads the files.
+        backend: Reads the videos.
         small: Bytes of the frames of a file that is kept.
         kept: Bytes kept in all.
     """
 
     def __init__(self, backend: Backend, small: int = SMALL, kept: int = KEPT) -> None:
-        self.name = backend.name
-        self._version: str | None = None
         self._backend, self._small, self._kept = backend, small, kept
         self._files: OrderedDict[Key, KeptReader] = OrderedDict()
         self._bytes = 0
-
-    def version(self) -> str:
-        """Return the version of the decoder."""
-        if self._version is None:  # looked up in the metadata of packages: not for every clip
-            self._version = self._backend.version()
-        return self._version
-
-    def unavailable(self) -> str | None:
-        """Return why the decoder cannot be used."""
-        return self._backend.unavailable()
 
     def open(self, path: str | os.PathLike[str]) -> Reader:
         """Open a file, or take it from memory; a file that was written anew is read anew.
@@ -83,7 +71,7 @@ class Recent:
         if 3 * reader.count * reader.height * reader.width > self._small:
             return reader
         try:
-            kept = KeptReader(reader.frames(range(reader.count)), reader.backend)
+            kept = KeptReader(reader.frames(range(reader.count)), reader.backend, reader.times)
         except DecodeError:  # damaged: what is asked for may still be readable
             return reader
         reader.close()

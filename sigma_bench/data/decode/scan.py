@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 from bisect import bisect_left
 from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 from av.error import FFmpegError
 
 from sigma_bench.data.decode.errors import DecodeError
+from sigma_bench.data.decode.interface import Seconds
 
 SEEKABLE = frozenset({"mov", "mp4", "matroska", "webm"})
 """Containers whose time stamps and key frames are stored, not guessed: only in these is a frame sought by its time."""
@@ -42,6 +46,8 @@ class Scan:
         turn: Degrees by which a decoded picture is turned counter-clockwise to be shown: 0, 90, 180 or 270.
         times: Time stamps of the shown frames, ascending; empty where the container does not keep them reliably.
         keys: Where decoding can start, ascending.
+        time_base: Seconds of a unit of `times`.
+        rate: Average frames a second as the file states them; None where it does not.
     """
 
     path: str
@@ -53,6 +59,18 @@ class Scan:
     turn: int
     times: tuple[int, ...]
     keys: tuple[Key, ...]
+    time_base: Fraction
+    rate: Fraction | None
+
+    @cached_property
+    def seconds(self) -> Seconds | None:
+        """When each shown frame is shown, seconds after the first; without time stamps from `rate`."""
+        if self.times:
+            units = np.asarray(self.times, np.int64) - self.times[0]
+            return units * self.time_base.numerator / self.time_base.denominator
+        if self.rate:
+            return np.arange(self.count) * self.rate.denominator / self.rate.numerator
+        return None
 
 
 def open_video(path: str | os.PathLike[str]) -> tuple[Any, Any]:
@@ -117,6 +135,8 @@ def scan(path: str | os.PathLike[str]) -> Scan:
             turn=turn,
             times=times,
             keys=_keys(hidden + shown, times),
+            time_base=stream.time_base,
+            rate=stream.average_rate,
         )
 
 

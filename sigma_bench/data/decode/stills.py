@@ -12,9 +12,10 @@ import os
 import re
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -30,6 +31,7 @@ MAX_PIXELS = 1 << 26
 """Of a picture that is read: 64 million, 192 MiB as RGB."""
 DEEP = ("I", "F")
 """First letters of modes of more than eight bits, which Pillow's conversion to RGB would cut off at 255."""
+T = TypeVar("T")
 NUMBERED = re.compile(r"(?P<before>.*?)(?P<number>[0-9]+)(?P<ending>\.[^.]+)", re.DOTALL)
 DAMAGE = (OSError, SyntaxError, ValueError, TypeError, IndexError, EOFError, struct.error, zlib.error)
 """What Pillow raises at damaged files."""
@@ -112,7 +114,7 @@ class FrameFolder:
         named = numbered(self._folder)
         self.numbers, self._names = tuple(named), tuple(named.values())
         self.count = len(named)
-        self.height, self.width = _size(self._folder / self._names[0])
+        self.height, self.width = self._of(0, _size)
 
     def frames(self, indices: Sequence[int]) -> Frames:
         """Return the frames at `indices` (places in the order of the numbers) as uint8 RGB (N, H, W, 3).
@@ -129,16 +131,23 @@ class FrameFolder:
     def _ascending(self, indices: list[int]) -> Frames:
         out = np.empty((len(indices), self.height, self.width, 3), np.uint8)
         for slot, index in enumerate(indices):
-            path = self._folder / self._names[index]
-            picture = _decode(path)
+            picture = self._of(index, _decode)
             if picture.shape != out.shape[1:]:
                 raise DecodeError(
-                    path,
-                    f"is {picture.shape[1]}x{picture.shape[0]}, but '{self._names[0]}' is {self.width}x{self.height}; "
-                    "frames of a video have one size",
+                    self._folder,
+                    f"'{self._names[index]}' is {picture.shape[1]}x{picture.shape[0]}, but '{self._names[0]}' is "
+                    f"{self.width}x{self.height}; frames of a video have one size",
                 )
             out[slot] = picture
         return out
+
+    def _of(self, index: int, read: Callable[[Path], T]) -> T:
+        """Return what `read` finds in a frame; an error is the folder's and names the frame."""
+        name = self._names[index]
+        try:
+            return read(self._folder / name)
+        except DecodeError as error:
+            raise DecodeError(self._folder, f"'{name}': {error.reason}") from error
 
 
 def _size(path: Path) -> tuple[int, int]:
@@ -169,6 +178,10 @@ def _open(path: Path) -> Image.Image:
         raise DecodeError(
             path, f"refused: {picture.width}x{picture.height} are {pixels:,} pixels, more than {MAX_PIXELS:,}"
         )
+    pictures = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
+    if pictures > 1:
+        picture.close()
+        raise DecodeError(path, f"holds {pictures} pictures, an animation; expected one")
     if picture.mode.startswith(DEEP):
         picture.close()
         raise DecodeError(path, f"has more than 8 bits a pixel of grey (mode {picture.mode}); convert it to 8 bits")

@@ -9,7 +9,7 @@ from importlib import metadata
 from typing import Any
 
 from sigma_bench.data.decode.errors import DecodeError
-from sigma_bench.data.decode.interface import Frames, ascending
+from sigma_bench.data.decode.interface import Frames, Seconds, ascending
 from sigma_bench.data.decode.scan import Scan, failure, scan
 
 REMEDY = "install FFmpeg's shared libraries, version 4 to 8 (Debian, Ubuntu: `apt-get install ffmpeg`; conda: `ffmpeg`)"
@@ -68,6 +68,11 @@ class TorchcodecReader:
         self._video: Any = self._open()
         if len(self._video) != self.count:
             raise DecodeError(path, f"torchcodec finds {len(self._video)} frames, the file holds {self.count}")
+
+    @property
+    def times(self) -> Seconds | None:
+        """When each frame is shown, seconds after the first."""
+        return self._scan.seconds
 
     def frames(self, indices: Sequence[int]) -> Frames:
         """Return the frames at `indices` as uint8 RGB (N, H, W, 3).
