@@ -32,6 +32,8 @@ LISTS: dict[tuple[str, str, int], tuple[int, str]] = {
     ("davis_unsupervised", "val", 1): (30, "83a55dda85fa596f9cba3302475cc7594281e112d3aba5d58fe9fac5b0f713c5"),
     ("ytvos", "train", 1): (3471, "bed7947130e0cc24b398f0d13fb9a2387724f47192bbba08920c7c61ccb85c63"),
     ("ytvos", "train20", 1): (695, "fce34cb6182481441b5da626c6f1fad1c65acea30a865968545853898d78918f"),
+    ("ucfrep", "train", 1): (421, "deb664c4e3d1f7968400ecba51c80c51d9c7ae47fd5042f271a2946d322654bf"),
+    ("ucfrep", "val", 1): (105, "ab1cc9ad11d98c19c2d607c52110df4f6057cb43a778bd0de456d8399af1357c"),
     ("ucf101_1000", "train", 1): (1010, "7d728f7aaf44510f33b73208cd814f7dd5966a343b95094a370ea94a79c66812"),
     ("ucf101_1000", "test", 1): (3783, "f923aadb4f5edfe02f8205a82dfa868a4b508c7c311a03bdb2589553513f0a90"),
     ("gym99_1000", "train", 1): (1089, "871ceba4263485dcacb94e906f85a925692e345f3915e34feeddd5bafd7eb115"),
