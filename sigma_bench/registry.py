@@ -32,10 +32,13 @@ REGISTRY: dict[str, dict[str, str]] = {
         "gym99_1000": "sigma_bench.data.datasets.lowshot_sets:gym99_1000",
         "charades": "sigma_bench.data.datasets.charades:read",
         "ucfrep": "sigma_bench.data.datasets.ucfrep:read",
+        "in1k": "sigma_bench.data.datasets.in1k:read",
+        "cifar100": "sigma_bench.data.datasets.cifar100:read",
         "folder": "sigma_bench.data.datasets.folder:read",
         "video_list": "sigma_bench.data.datasets.video_list:read",
     },
     "splits": {
+        "in1k": "sigma_bench.data.datasets.in1k:splits",
         "k400": "sigma_bench.data.datasets.k400:splits",
         "mini_ssv2": "sigma_bench.data.datasets.mini_ssv2:splits",
         "ssv2": "sigma_bench.data.datasets.ssv2:splits",
