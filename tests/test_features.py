@@ -1,6 +1,7 @@
 """The feature cache: what shares an entry, what does not, what a killed process leaves."""
 
 import json
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,11 @@ from torch import nn
 from sigma_bench import features
 from sigma_bench.contracts import EncoderSpec, Run, Tokens, UserError
 from sigma_bench.data.datasets.ucf101 import read
+from sigma_bench.data.index import Index, Sample
 from sigma_bench.data.miniatures.ucf101 import write
 from sigma_bench.data.subsets import relabel
 from sigma_bench.features import Views, extract
+from sigma_bench.runs.machine import decoder_versions
 
 VIEWS = Views("dense_test", 2, 1, 1, "full", False, 0)
 
@@ -119,6 +122,53 @@ def test_broken_files_have_an_error_and_a_torn_entry_is_computed_anew(root, tmp_
     entry.unlink()  # as after a kill before the entry was complete
     assert not extract(Colours(), index, VIEWS, run(tmp_path)).origin["cached"]
     assert json.loads(entry.read_text())["errors"] == found.errors
+
+
+def picture(path, shade, size=(32, 32)):
+    from PIL import Image
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((*size, 3), shade, np.uint8)).save(path)
+
+
+def test_pictures_and_folders_of_frames_are_samples(tmp_path):
+    picture(tmp_path / "stills/a.png", 51)
+    for number in range(20):
+        picture(tmp_path / f"frames/v/{5 * number:05d}.png", 10 * number)
+    samples = [
+        Sample("still", "stills/a.png", 0, "still"),
+        Sample("frames", "frames/v", 0, "frames"),
+        Sample("part", "frames/v", 0, "frames", start_s=1.0, end_s=2.0, fps=10.0),
+    ]
+    index = Index.build("pictures", "test", tmp_path, ["x"], samples)
+    found = extract(Colours(), index, Views("dense_test", 1, 1, 1, "full", False, 0), run(tmp_path))
+    assert found.ok_N.all()
+    assert found.origin["decoders"] == {"pillow": 3}
+    assert decoder_versions(found.origin["decoders"]) == f"pillow {metadata.version('pillow')}"
+    np.testing.assert_allclose(found.values_NVD[:, 0, 0] * 255, [51, 95, 145], atol=1e-3)  # 6 to 13, 11 to 18
+
+
+def test_all_that_says_where_a_sample_lies_is_part_of_the_key(tmp_path):
+    picture(tmp_path / "v/00000.png", 1)
+    base = Sample("a", "v", 0, "a", None, None, 1.0, 2.0, 24.0)
+    changed = [{}, {"start_s": 1.5}, {"end_s": 2.5}, {"fps": 25.0}, {"start_s": None, "end_s": None, "start": 0}]
+    changed += [{"id": "b"}, {"path": "w"}]
+
+    def key(sample):
+        return features.content_sha256(Index.build("x", "test", tmp_path, ["x", "y"], [sample]))
+
+    assert len({key(base._replace(**change)) for change in changed}) == len(changed)
+    assert key(base._replace(label=1)) == key(base)
+    before = key(base)
+    picture(tmp_path / "v/00001.png", 2)  # the folder has another frame
+    assert key(base) != before
+
+
+def test_every_request_says_where_its_sample_lies(tmp_path):
+    sample = Sample("a", "v.mp4", 0, "a", None, None, 1.0, 2.0, 24.0)
+    index = Index.build("x", "test", tmp_path, ["x"], [sample])
+    [request] = features.requests(index, VIEWS, Colours())
+    assert (request.path, request.start_s, request.end_s, request.fps) == (str(tmp_path / "v.mp4"), 1.0, 2.0, 24.0)
 
 
 def test_an_encoder_without_weights_to_hash_is_refused():

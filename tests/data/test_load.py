@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from sigma_bench.contracts import UserError
 from sigma_bench.data import load
+from sigma_bench.data.index import Index, Sample
 from sigma_bench.data.load import ClipRequest, load_clips
 from sigma_bench.data.miniatures.video import encode
 
@@ -111,6 +113,65 @@ def test_a_short_video_says_so(film):
     arrays, info = load_clips(replace(REQUEST, sampling="pretraining", clips=1))
     assert info["short"]
     assert len(arrays[0]) == 8
+
+
+def test_a_sample_may_be_given_in_seconds(film):
+    film.times = np.arange(100) / 25
+    arrays, info = load_clips(replace(REQUEST, start_s=1.0, end_s=2.0, clips=2, stride=2))
+    assert (arrays[0][0, 0, 0, 0], max(map(max, info["indices"]))) == (25, 49)
+    assert (info["used"], info["cut"]) == (25, False)
+    assert load_clips(replace(REQUEST, start_s=3.0, end_s=5.0))[1]["cut"]
+    assert load_clips(replace(REQUEST, start_s=1.01, end_s=1.03))[1]["indices"] == [[25] * 8] * 5
+    assert load_clips(replace(REQUEST, end_s=1.0))[1]["used"] == 25
+    assert load_clips(replace(REQUEST, start_s=1.0, fps=1.0))[1]["used"] == 75  # what the file says goes before
+    with pytest.raises(UserError, match=r"a\.mp4: the sample's seconds 4\.5 to 5\.0 begin after the file's end"):
+        load_clips(replace(REQUEST, start_s=4.5, end_s=5.0))
+    with pytest.raises(UserError, match="in frames and in seconds"):
+        load_clips(replace(REQUEST, start=3, start_s=1.0, end_s=2.0))
+
+
+def test_frames_without_times_follow_at_the_rate_of_the_list(film):
+    film.times = None
+    assert load_clips(replace(REQUEST, start_s=1.0, end_s=2.0, fps=24.0))[1]["used"] == 24
+    assert load_clips(replace(REQUEST, start_s=1.0, end_s=2.0, fps=24.0))[1]["indices"][0][0] == 24
+    for fps in (None, 0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(UserError, match=r"a\.mp4: the sample is given in seconds, and neither .* rate \(fps is"):
+            load_clips(replace(REQUEST, start_s=1.0, end_s=2.0, fps=fps))
+
+
+@pytest.mark.parametrize("sampling", load.SAMPLINGS)
+def test_a_picture_is_a_clip_that_stands_still(tmp_path, sampling):
+    pixels = np.random.default_rng(0).integers(0, 255, (12, 20, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    request = ClipRequest(str(tmp_path / "a.png"), sampling, frames=16, stride=4, clips=2)
+    arrays, info = load_clips(request)
+    assert info["indices"] == [[0] * 16] * 2
+    assert (info["count"], info["used"], info["short"], info["backend"]) == (1, 1, True, "pillow")
+    for array in arrays:
+        assert np.array_equal(array, np.broadcast_to(pixels, (16, 12, 20, 3)))
+
+
+def test_a_folder_of_frames_is_a_clip(tmp_path):
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for value in range(12):
+        Image.fromarray(np.full((12, 20, 3), 20 * value, np.uint8)).save(folder / f"{5 * value:05d}.png")
+    request = ClipRequest(str(folder), "dense_test", frames=4, stride=2, clips=1, start_s=0.5, fps=6.0)
+    arrays, info = load_clips(request)
+    assert info["indices"] == [[3, 5, 7, 9]]
+    assert arrays[0][:, 0, 0, 0].tolist() == [60, 100, 140, 180]
+    assert info["backend"] == "pillow"
+
+
+def test_rows_of_an_index_say_where_their_samples_lie(tmp_path):
+    samples = [
+        Sample("a", "v/a.mp4", 0, "a", start=3, end=9),
+        Sample("b", "v/b.mp4", 0, "b", start_s=1.5, end_s=2.25, fps=24.0),
+    ]
+    find = load.where(Index.build("test", "train", tmp_path, ["x"], samples))
+    nothing = dict.fromkeys(load.WHERE)
+    assert find(0) == {**nothing, "path": str(tmp_path / "v/a.mp4"), "start": 3, "end": 9}
+    assert find(1) == {**nothing, "path": str(tmp_path / "v/b.mp4"), "start_s": 1.5, "end_s": 2.25, "fps": 24.0}
 
 
 def test_the_reader_is_closed_whatever_happens(film, monkeypatch):

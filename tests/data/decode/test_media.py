@@ -80,7 +80,24 @@ def test_choosing_costs_one_look_at_the_file(monkeypatch):
     true_stat = os.stat
     monkeypatch.setattr(os, "stat", lambda path, **more: looks.append(path) or true_stat(path, **more))
     open_media(Video(), __file__)
-    assert len(looks) <= 1
+    assert looks == [__file__]
+
+
+def test_a_file_of_many_pictures_is_not_kept_again(tmp_path, monkeypatch):
+    class Many:
+        count, height, width, backend, times, read = 50_000, 32, 32, "cifar", None, 0
+
+        def frames(self, indices):
+            self.read += len(indices)
+            return np.zeros((len(indices), 32, 32, 3), np.uint8)
+
+    reader = Many()
+    monkeypatch.setattr(media, "load_object", lambda target: lambda path: reader)
+    (tmp_path / "cifar-100-python").mkdir()
+    (tmp_path / "cifar-100-python/train").write_bytes(b"")
+    recent = Recent(Video())
+    assert recent.open(tmp_path / "cifar-100-python/train") is reader
+    assert reader.read == 0
 
 
 def test_a_folder_of_small_frames_is_read_once_until_it_changes(tmp_path):
