@@ -52,7 +52,11 @@ REGISTRY: dict[str, dict[str, str]] = {
         "ytvos": "sigma_bench.data.datasets.ytvos:splits",
         "gym99_1000": "sigma_bench.data.datasets.finegym:gym99_splits",
     },
-    "miniatures": {"ucf101": "sigma_bench.data.miniatures.ucf101:write"},
+    "miniatures": {
+        "ucf101": "sigma_bench.data.miniatures.ucf101:write",
+        "davis": "sigma_bench.data.miniatures.davis:write",
+        "ytvos": "sigma_bench.data.miniatures.ytvos:write",
+    },
     "decoders": {
         "decord": "sigma_bench.data.decode.decord_backend:Backend",
         "torchcodec": "sigma_bench.data.decode.torchcodec_backend:Backend",
