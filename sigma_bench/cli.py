@@ -20,8 +20,12 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-data_app = typer.Typer(help="Data sets: miniatures, checks.", rich_markup_mode=None, no_args_is_help=True)
+data_app = typer.Typer(
+    help="Data sets: where they are, checks, official lists, miniatures.", rich_markup_mode=None, no_args_is_help=True
+)
 app.add_typer(data_app, name="data")
+figures_app = typer.Typer(help="Figures: clips and masks of a data set.", rich_markup_mode=None, no_args_is_help=True)
+app.add_typer(figures_app, name="figures")
 
 ENVIRONMENT = (EACCES, EDQUOT, EEXIST, EISDIR, ENAMETOOLONG, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS)
 """What the operating system refuses because of a path or a disk: for the user to mend, so told without a traceback."""
@@ -32,9 +36,12 @@ Sets = Annotated[
 Specs = Annotated[
     Path | None, typer.Option("--specs", help="Folder of own specs (pretrain/, eval/, tasks/), tried first")
 ]
-DataRoot = Annotated[Path | None, typer.Option(help="Folder of the data sets, default $SIGMA_BENCH_DATA")]
+DataRoot = Annotated[Path | None, typer.Option(help="Folder of the data sets; default: see data where")]
 Results = Annotated[Path, typer.Option(help="Folder of the row CSVs")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
+Count = Annotated[int, typer.Option(min=1, max=100, help="Samples, spread evenly over the list")]
+Split = Annotated[str | None, typer.Option(help="Default: the last that there is a list of")]
+Sheet = Annotated[Path | None, typer.Option(metavar="FILE.png", help="Default: figures/KIND.DATASET.SPLIT.png")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output")]
 
 
@@ -220,32 +227,116 @@ def demo(
     run(out, [int(s) for s in dict.fromkeys(numbers)], jobs, sets or [])
 
 
-@data_app.command(epilog="Example: sigma-bench data miniature ucf101")
+@data_app.command(epilog="Examples: sigma-bench data miniature ucf101 | sigma-bench data miniature all")
 def miniature(
-    name: Annotated[str, typer.Argument(help="Data set whose format is written")],
+    name: Annotated[str, typer.Argument(help="Data set whose format is written, or all")],
     data_root: DataRoot = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything in it")] = 0,
 ) -> None:
     """Write a small synthetic data set in the official on-disk format."""
-    from sigma_bench.runs.data import miniature as run
+    from sigma_bench.runs.miniatures import miniatures as run
 
-    typer.echo(str(run(name, data_root, seed)))
+    for line in run(name, data_root, seed):
+        typer.echo(line)
 
 
-@data_app.command(epilog="Examples: sigma-bench data check folder:/my/videos | sigma-bench data check ucf101")
+@data_app.command(epilog="Examples: sigma-bench data where | sigma-bench data where k400")
+def where(
+    name: Annotated[str | None, typer.Argument(help="Data set; default: all")] = None, data_root: DataRoot = None
+) -> None:
+    """Tell where data sets are found, or would be expected, and which rule decides."""
+    from sigma_bench.runs.where import where as run
+
+    for line in run(name, data_root):
+        typer.echo(line)
+
+
+@data_app.command(
+    epilog="Examples: sigma-bench data check ucf101 | sigma-bench data check k400 --quick | sigma-bench data check "
+    "--all --data miniature | sigma-bench data check folder:/my/videos. Exit code: 0 well, 1 something is missing or "
+    "unreadable, 2 a mistake."
+)
 def check(
-    name: Annotated[str, typer.Argument(help="Data set, or folder:DIR")],
+    names: Annotated[list[str] | None, typer.Argument(help="Data sets, or folder:DIR")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All data sets that are found")] = False,
+    data: Annotated[str, typer.Option(help="official or miniature")] = "official",
+    fold: Annotated[int | None, typer.Option(min=1, help="Only the lists of this fold; default: all folds")] = None,
+    quick: Annotated[bool, typer.Option(help="Decode nothing: absent and empty files, lists, label maps")] = False,
+    classes: Annotated[bool, typer.Option(help="Show every class, not only those with something wrong")] = False,
     data_root: DataRoot = None,
     workers: Annotated[int, typer.Option(min=1, help="Decoding processes")] = 2,
     as_json: AsJson = False,
 ) -> None:
-    """Decode every file of a data set; name what is missing or unreadable and why."""
-    from sigma_bench.runs.data import check as run
+    """Look at every file of a data set: what is missing or unreadable, and are its lists the published ones."""
+    from sigma_bench.runs.check import check as run
 
-    lines, broken = run(name, data_root, workers, as_json)
+    lines, code = run(
+        names or [],
+        data_root,
+        every=every,
+        data=data,
+        fold=fold,
+        workers=workers,
+        quick=quick,
+        classes=classes,
+        as_json=as_json,
+    )
     for line in lines:
         typer.echo(line)
-    raise typer.Exit(1 if broken else 0)
+    raise typer.Exit(code)
+
+
+@data_app.command(
+    name="lists",
+    epilog="Examples: sigma-bench data lists finegym | sigma-bench data lists finegym --fetch. Exit code: 0 all in "
+    "place, 1 not all, 2 a mistake.",
+)
+def lists_(
+    name: Annotated[str | None, typer.Argument(help="Data set; default: all")] = None,
+    fetch: Annotated[
+        bool, typer.Option(help="Fetch what is not in place; a file that differs is left as it is")
+    ] = False,
+    data_root: DataRoot = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell where the official lists and label files are published, whether they are in place, and fetch them."""
+    from sigma_bench.runs.lists import lists as run
+
+    lines, code = run(name, data_root, fetch=fetch, as_json=as_json)
+    for line in lines:
+        typer.echo(line)
+    raise typer.Exit(code)
+
+
+@figures_app.command(name="clips", epilog="Example: sigma-bench figures clips ucf101 --data miniature --out clips.png")
+def clips_(
+    dataset: Annotated[str, typer.Argument(help="Data set")],
+    split: Split = None,
+    data: Annotated[str, typer.Option(help="official or miniature")] = "official",
+    data_root: DataRoot = None,
+    out: Sheet = None,
+    count: Count = 6,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the training augmentation")] = 0,
+) -> None:
+    """Draw clips as the loader gives them: plain, and cropped and mirrored as in training."""
+    from sigma_bench.runs.figures import Figure, clips
+
+    typer.echo(str(clips(Figure(dataset, split, data, data_root, out, count, seed))))
+
+
+@figures_app.command(name="masks", epilog="Example: sigma-bench figures masks davis --split val --out masks.png")
+def masks_(
+    dataset: Annotated[str, typer.Argument(help="Data set with masks: davis, davis_unsupervised, ytvos")],
+    split: Split = None,
+    data: Annotated[str, typer.Option(help="official or miniature")] = "official",
+    data_root: DataRoot = None,
+    out: Sheet = None,
+    count: Count = 6,
+) -> None:
+    """Draw frames with their masks: objects tinted and outlined, with a legend."""
+    from sigma_bench.runs.figures import Figure, mask_sheet
+
+    typer.echo(str(mask_sheet(Figure(dataset, split, data, data_root, out, count))))
 
 
 def _fail(text: str, code: int) -> NoReturn:

@@ -1,11 +1,8 @@
-"""Where data lies, which miniatures there are, and what of a data set can be decoded."""
+"""What a run is given as data: a miniature, a folder, or a data set; and which of its files can be decoded."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +11,7 @@ from sigma_bench.contracts import UserError
 from sigma_bench.data import roots
 from sigma_bench.data.index import Index
 from sigma_bench.progress import say
+from sigma_bench.runs.probing import Findings
 
 TRAINING_DECODER = "decord+pyav"
 """Training takes every file that some decoder opens; `data.json` of the run counts which."""
@@ -87,102 +85,14 @@ def decodable(index: Index, workers: int, policy: str) -> tuple[Index, dict[str,
     found is known, and the rest is met while training.
     """
     reasons = dict.fromkeys(index.missing(), "no such file")
-    known = _read_cache(index.root)
+    findings = Findings(index.root, policy)
+    paths = [str(path) for path in index.table.column("path").to_pylist()]
     if index.count <= PROBE_LIMIT:
-        known = {**known, **_probe(index, workers, policy)}
-        _write_cache(index.root, known)
-    for row, name in enumerate(index.ids):
-        entry = known.get(name)
-        if entry is not None and entry["stamp"] == _stamp(index.path(row)) and entry["reason"]:
-            reasons[name] = str(entry["reason"])
+        there = dict.fromkeys(p for name, p in zip(index.ids, paths, strict=True) if name not in reasons)
+        findings.probe(list(there), workers, "decode every file once", whole=True)
+    for name, path in zip(index.ids, paths, strict=True):
+        found = findings.get(path)
+        if found is not None and found.reason:
+            reasons[name] = found.reason
     usable = index.select([row for row, name in enumerate(index.ids) if name not in reasons])
     return usable, reasons
-
-
-def check(name: str, given: Path | None, workers: int, as_json: bool) -> tuple[list[str], int]:
-    """Decode every file of a data set, of all its lists, or of `folder:DIR`; return lines and the broken count."""
-    if name.startswith("folder:"):
-        parts = [pretraining_index(name, given)]
-    else:
-        folder = roots.folder(name, given)
-        parts = [_reader(name)(folder, split) for split in _splits(name, folder) or ["train"]]
-    lines, broken, record = [], 0, []
-    for index in parts:
-        missing = set(index.missing())
-        present = index.present()
-        found = _probe(present, workers, TRAINING_DECODER)
-        _write_cache(index.root, {**_read_cache(index.root), **found})
-        bad = {k: v["reason"] for k, v in found.items() if v["reason"]}
-        lines.append(
-            f"{index.name} {index.split}: {index.count} listed, {len(missing)} missing, {len(bad)} unreadable, "
-            f"list sha256 {index.sha256[:16]}"
-        )
-        lines += [f"  missing     {m}" for m in sorted(missing)]
-        lines += [f"  unreadable  {k}: {v}" for k, v in sorted(bad.items())]
-        broken += len(missing) + len(bad)
-        record.append(
-            {
-                "split": index.split,
-                "listed": index.count,
-                "missing": sorted(missing),
-                "unreadable": bad,
-                "sha256": index.sha256,
-            }
-        )
-    return ([json.dumps(record, indent=1)] if as_json else lines), broken
-
-
-def _splits(name: str, folder: Path) -> Sequence[str]:
-    if name in registry.names("splits"):
-        found: tuple[str, ...] = registry.get("splits", name)(folder)
-        return found
-    if name in registry.names("datasets"):
-        return ("train", "test")
-    return [split for split in ("train", "val", "test") if (folder / f"{split}.csv").exists()]
-
-
-def _probe(index: Index, workers: int, policy: str) -> dict[str, dict[str, Any]]:
-    from sigma_bench.data.decode.probe import probe
-
-    paths = [str(index.path(row)) for row in range(index.count)]
-    records = probe(paths, backend=policy, workers=workers)
-    return {
-        name: {"stamp": _stamp(Path(path)), "reason": None if r.ok else r.reason, "count": r.count}
-        for name, path, r in zip(index.ids, paths, records, strict=True)
-    }
-
-
-def _stamp(path: Path) -> list[int]:
-    try:
-        status = path.stat()
-    except OSError:
-        return [0, 0]
-    return [status.st_size, status.st_mtime_ns]
-
-
-def _cache_file(root: Path) -> Path:
-    home = Path(os.environ.get("SIGMA_BENCH_CACHE", Path.home() / ".cache" / "sigma-bench"))
-    return home / "probe" / f"{hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]}.json"
-
-
-def _read_cache(root: Path) -> dict[str, dict[str, Any]]:
-    path = _cache_file(root)
-    if not path.exists():
-        return {}
-    try:
-        content: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        say(f"{path}: unreadable cache of an earlier check, made anew")
-        return {}
-    return content
-
-
-def _write_cache(root: Path, content: dict[str, dict[str, Any]]) -> None:
-    path = _cache_file(root)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(content), encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        say(f"what was found of {root} is not kept for the next time: {error} (SIGMA_BENCH_CACHE names another place)")

@@ -8,6 +8,7 @@ from filelock import FileLock
 from sigma_bench.contracts import UserError
 from sigma_bench.data.miniatures.ucf101 import write
 from sigma_bench.runs import data as places
+from sigma_bench.runs.check import check
 from sigma_bench.runs.pretrain import _system, _without_name, pretrain
 from sigma_bench.spec import load, roots
 from sigma_bench.train import state
@@ -90,9 +91,9 @@ def test_a_resume_before_the_first_checkpoint_begins_the_log_anew(videos, tmp_pa
 
 def test_a_list_without_test_part_can_be_checked(videos, tmp_path):
     (videos[0] / "a b[0].avi").write_bytes(b"junk")
-    lines, broken = places.check("k400", tmp_path / "root", 1, as_json=False)
-    assert broken == 1
-    assert lines[0].startswith("k400 train: 8 listed, 0 missing, 1 unreadable")
+    lines, code = check(["k400"], tmp_path / "root", workers=1)
+    assert code == 1
+    assert lines[2].split()[:6] == ["train", "8", "8", "0", "1", "7"]
 
 
 def test_official_lists_are_found_where_a_plain_list_may_be(tmp_path):
@@ -104,12 +105,10 @@ def test_official_lists_are_found_where_a_plain_list_may_be(tmp_path):
     (folder / "1.webm").touch()
     assert places.pretraining_index("ssv2", tmp_path).ids == ("1", "2", "3")
     assert places.pretraining_index("mini_ssv2", tmp_path).count == 2
-    lines, broken = places.check("ssv2", tmp_path, 1, as_json=False)
-    assert lines[0].startswith("ssv2 train: 3 listed, 2 missing, 1 unreadable")
-    assert broken == 3
-    with pytest.raises(
-        UserError, match=r"no data at .*k400 \(--data-root\); put the data set there as it.*train.csv"
-    ):
+    lines, code = check(["ssv2"], tmp_path, workers=1)
+    assert lines[2].split()[:6] == ["train", "3", "1", "2", "1", "0"]
+    assert code == 1
+    with pytest.raises(UserError, match=r"no data at .*k400 \(--data-root\); put the data set there as it.*train.csv"):
         places.pretraining_index("k400", tmp_path)
     (tmp_path / "ucf101").mkdir()
     (tmp_path / "ucf101" / "train.csv").write_text("a.avi 0\n")

@@ -1,0 +1,166 @@
+"""Looking at every file of a data set once, and at every list through what was found."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sigma_bench.data import files
+from sigma_bench.data.decode.media import PICTURES
+from sigma_bench.data.index import Index
+from sigma_bench.runs.check.lists import ReadList, compared
+from sigma_bench.runs.check.report import ClassReport, Depth, ListReport, SetReport
+from sigma_bench.runs.probing import Findings
+
+CLIP = 16
+"""Frames of a clip at stride 1: a shorter sample repeats frames."""
+WHOLE_LIMIT = 200
+"""Of a data set of at most so many files every frame is decoded; of a larger one three of each file."""
+NO_LABEL = "(no label)"
+
+
+@dataclass(frozen=True)
+class Look:
+    """How to look at files: with which decoder, in how many processes, or at their sizes alone."""
+
+    policy: str
+    workers: int
+    quick: bool = False
+
+
+@dataclass(frozen=True)
+class FileState:
+    """What is known of a file: why it cannot be read, its frames (None: not counted), what read it."""
+
+    reason: str
+    count: int | None
+    reader: str
+
+
+def check_set(
+    name: str, folder: Path, rule: str, lists: Iterable[ReadList], said: Iterable[str], look: Look
+) -> SetReport:
+    """Look at all files of a data set, each once, and report every list.
+
+    Raises:
+        UserError: The decoder cannot be used here.
+    """
+    lists = list(lists)
+    wanted: dict[Path, dict[str, None]] = defaultdict(dict)
+    for read in lists:
+        present = read.index.present()
+        wanted[read.index.root].update(dict.fromkeys(present.table.column("path").to_pylist()))
+    whole = sum(map(len, wanted.values())) <= WHOLE_LIMIT
+    states = {root: _states(name, root, list(paths), look, whole) for root, paths in wanted.items()}
+    generated = (folder / "miniature.json").is_file()
+    reports = tuple(
+        _report(read, states[read.index.root], compared(name, read, generated), not look.quick) for read in lists
+    )
+    depth: Depth = "size" if look.quick else "every frame" if whole else "three frames"
+    return SetReport(name, str(folder), rule, depth, reports, tuple(said))
+
+
+def _states(name: str, root: Path, paths: list[str], look: Look, whole: bool) -> dict[str, FileState]:
+    if look.quick:
+        return {path: FileState(_emptiness(root / path), None, "") for path in paths}
+    findings = Findings(root, look.policy)
+    findings.probe(paths, look.workers, f"check {name}", whole)
+    states = {}
+    for path in paths:
+        found = findings.get(path)
+        if found is None:
+            states[path] = FileState("changed while it was looked at; check again", None, "")
+        else:
+            states[path] = FileState(found.reason, found.count, found.backend)
+    return states
+
+
+def _emptiness(path: Path) -> str:
+    if files.stamp(path)[0]:
+        return ""
+    return "an empty folder" if path.is_dir() else "an empty file"
+
+
+def _report(read: ReadList, states: Mapping[str, FileState], published: str, masks: bool) -> ListReport:
+    index = read.index
+    missing = set(index.missing())
+    unreadable: dict[str, str] = {}
+    short: dict[str, int] = {}
+    readers: Counter[str] = Counter()
+    columns = [index.table.column(c).to_pylist() for c in ("path", "start", "end")]
+    for sample, path, start, end in zip(index.ids, *columns, strict=True):
+        if sample in missing:
+            continue
+        state = states[path]
+        reason = state.reason or _outside(start, end, state.count)
+        if reason:
+            unreadable[sample] = reason
+            continue
+        if state.reader:
+            readers[state.reader] += 1
+        frames = _frames(path, start, end, state.count)
+        if frames is not None and frames < CLIP:
+            short[sample] = frames
+    return ListReport(
+        split=read.split,
+        fold=read.fold,
+        listed=index.count,
+        present=index.count - len(missing),
+        missing=tuple(i for i in index.ids if i in missing),
+        unreadable=unreadable,
+        short=short,
+        masks=_masks(index) if masks else {},
+        readers=dict(sorted(readers.items())),
+        classes=_classes(index, missing, unreadable, short),
+        sha256=index.sha256,
+        classes_sha256=index.classes_sha256,
+        published=published,
+        notes=index.notes,
+    )
+
+
+def _outside(start: int | None, end: int | None, count: int | None) -> str:
+    """Return what is wrong with a range of frames that the file does not hold."""
+    if count is None or (start or 0) < count:
+        return ""
+    return f"frames {start} to {end} are asked of a file that has {count}"
+
+
+def _frames(path: str, start: int | None, end: int | None, count: int | None) -> int | None:
+    """Return the frames of a sample; None where they are not known, or where it is a still picture."""
+    still = Path(path).suffix.lower() in PICTURES or (start is not None and end == start + 1)
+    if count is None or still:
+        return None
+    return min(end if end is not None else count, count) - (start or 0)
+
+
+def _classes(
+    index: Index, missing: set[str], unreadable: Mapping[str, str], short: Mapping[str, int]
+) -> tuple[ClassReport, ...]:
+    """Return every class; a sample with several is counted in each of them."""
+    several = index.table.column("labels").to_pylist()
+    counts: dict[int, Counter[str]] = defaultdict(Counter)
+    for sample, one, many in zip(index.ids, index.labels.tolist(), several, strict=True):
+        for label in (many if many is not None else [one]) or [-1]:
+            counts[label]["listed"] += 1
+            counts[label]["missing"] += sample in missing
+            counts[label]["unreadable"] += sample in unreadable
+            counts[label]["short"] += sample in short
+    labels = [*range(len(index.classes)), *([-1] if -1 in counts else [])]
+    return tuple(
+        ClassReport(
+            index.classes[label] if label >= 0 else NO_LABEL,
+            *(counts[label][what] for what in ("listed", "missing", "unreadable", "short")),
+        )
+        for label in labels
+    )
+
+
+def _masks(index: Index) -> Mapping[str, str]:
+    if index.table.column("masks").null_count == index.count:
+        return {}
+    from sigma_bench.data.masks import mask_problems
+
+    return mask_problems(index.present())

@@ -1,0 +1,254 @@
+"""Checking a data set: what is missing, unreadable or short, told per list and class; each file decoded once."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from sigma_bench.contracts import UserError
+from sigma_bench.data.index import Index, Sample
+from sigma_bench.data.miniatures import video
+from sigma_bench.runs import probing
+from sigma_bench.runs.check import check
+from sigma_bench.runs.check.gather import Look, check_set
+from sigma_bench.runs.check.lists import ReadList, compared
+from sigma_bench.runs.probing import Findings
+
+GROUPS = ("g01", "g08")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("SIGMA_BENCH_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A UCF101 of two classes with two clips each, all three folds, two of its clips short."""
+    folder = tmp_path / "root" / "ucf101"
+    (folder / "ucfTrainTestlist").mkdir(parents=True)
+    (folder / "ucfTrainTestlist" / "classInd.txt").write_text("1 Run\n2 Jump\n")
+    for label, name in enumerate(("Run", "Jump"), 1):
+        (folder / "UCF-101" / name).mkdir(parents=True)
+        for number, group in enumerate(GROUPS):
+            clip = folder / "UCF-101" / name / f"v_{name}_{group}_c01.avi"
+            frames = np.random.default_rng(label).integers(0, 255, (16 if number else 5, 32, 32, 3), dtype=np.uint8)
+            video.encode(clip, frames, 10)
+    clips = {g: [f"{n}/v_{n}_{g}_c01.avi" for n in ("Run", "Jump")] for g in GROUPS}
+    for fold in (1, 2, 3):
+        train, test = GROUPS if fold == 2 else reversed(GROUPS)
+        lines = [f"{clip} {1 + (clip[0] == 'J')}\n" for clip in clips[train]]
+        (folder / "ucfTrainTestlist" / f"trainlist0{fold}.txt").write_text("".join(lines))
+        (folder / "ucfTrainTestlist" / f"testlist0{fold}.txt").write_text("".join(f"{c}\n" for c in clips[test]))
+    return tmp_path / "root"
+
+
+def clip(root, name, group):
+    return root / "ucf101" / "UCF-101" / name / f"v_{name}_{group}_c01.avi"
+
+
+def found(root, *names, **more):
+    lines, code = check(names or ["ucf101"], root, workers=1, as_json=True, **more)
+    sets = json.loads(lines[0])["sets"]
+    return {(e["split"], e["fold"]): e for s in sets for e in s["lists"]}, code
+
+
+def test_a_whole_data_set_is_well_and_short_clips_are_no_fault(root):
+    entries, code = found(root)
+    assert code == 0
+    assert set(entries) == {(split, fold) for split in ("train", "test") for fold in (1, 2, 3)}
+    assert entries["test", 1]["short"] == {"v_Run_g01_c01": 5, "v_Jump_g01_c01": 5}
+    assert entries["train", 1]["short"] == {}
+    lines, _ = check(["ucf101"], root, workers=1)
+    assert lines[-2] == "  well: every listed sample is there (every frame was decoded)"
+    assert "other, published: 9,537" in lines[2]
+
+
+def test_faults_are_told_per_list_and_class(root):
+    clip(root, "Run", "g01").unlink()
+    clip(root, "Jump", "g01").write_bytes(b"no video")
+    entries, code = found(root)
+    entry = entries["test", 1]
+    assert code == 1
+    assert (entry["listed"], entry["present"], entry["missing"]) == (2, 1, ["v_Run_g01_c01"])
+    assert "not a media file" in entry["unreadable"]["v_Jump_g01_c01"]
+    assert [(c["name"], c["listed"], c["missing"], c["unreadable"]) for c in entry["classes"]] == [
+        ("Run", 1, 1, 0),
+        ("Jump", 1, 0, 1),
+    ]
+    assert entries["train", 1]["missing"] == []
+    text = "\n".join(check(["ucf101"], root, workers=1)[0])
+    assert text.count("v_Run_g01_c01") == 1  # though it is in three lists
+    assert "missing     v_Run_g01_c01 (train 2, test 1, test 3)" in text
+    assert "not complete: usable of train 2 0 %, test 1 0 %, test 3 0 %" in text
+
+
+def test_each_file_is_decoded_once_and_again_only_when_it_changed(root, monkeypatch):
+    from sigma_bench.data.decode import probe
+
+    asked = []
+
+    def counted(paths, *arguments, **more):
+        asked.append(len(paths))
+        return original(paths, *arguments, **more)
+
+    original = probe.stream
+    monkeypatch.setattr(probe, "stream", counted)
+    found(root)
+    found(root, fold=2)
+    assert asked == [4]
+    clip(root, "Run", "g08").write_bytes(b"changed")
+    assert found(root)[1] == 1
+    assert asked == [4, 1]
+
+
+def test_an_interrupted_check_goes_on(root, monkeypatch):
+    from sigma_bench.data.decode import probe
+
+    original = probe.stream
+
+    def broken(paths, *arguments, **more):
+        for number, record in enumerate(original(paths, *arguments, **more)):
+            if number == 3:
+                raise KeyboardInterrupt
+            yield record
+
+    monkeypatch.setattr(probe, "stream", broken)
+    with pytest.raises(KeyboardInterrupt):
+        found(root)
+    seen = []
+    monkeypatch.setattr(probe, "stream", lambda paths, *a, **m: seen.extend(paths) or original(paths, *a, **m))
+    assert found(root)[1] == 0
+    assert len(seen) == 1
+
+
+def test_what_is_found_is_written_now_and_then(root, monkeypatch):
+    writes = []
+    monkeypatch.setattr(probing, "SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(probing, "_write", lambda root, known: writes.append(len(known)))
+    Findings(root / "ucf101", "pyav").probe(
+        [str(clip(root, name, "g08").relative_to(root / "ucf101")) for name in ("Run", "Jump")], 1, "check", whole=True
+    )
+    assert writes == [1, 2, 2]
+
+
+def test_three_frames_do_not_stand_for_a_whole_file(root, shared):
+    shutil.copy(shared / "real/corrupt/broken_middle.mp4", root / "a.mp4")
+    findings = Findings(root, "pyav")
+    findings.probe(["a.mp4"], 1, "check", whole=False)
+    three = findings.get("a.mp4")
+    findings.probe(["a.mp4"], 1, "check", whole=True)
+    assert findings.get("a.mp4").whole
+    assert not three.whole
+    assert findings.get("a.mp4").reason
+    assert Findings(root, "decord").get("a.mp4") is None
+    assert Findings(root, "pyav").get("a.mp4") == findings.get("a.mp4")
+
+
+def test_a_damaged_cache_is_told_and_made_anew(root, tmp_path, capsys):
+    found(root)
+    [file] = (tmp_path / "cache").rglob("*.json")
+    file.write_text('{"version": 2, "files": {"a": {}}}')
+    assert found(root)[1] == 0
+    assert "cannot be read; its files are decoded again" in capsys.readouterr().err
+
+
+def test_quick_decodes_nothing_and_finds_absent_and_empty_files(root, tmp_path):
+    clip(root, "Run", "g01").unlink()
+    clip(root, "Jump", "g01").write_bytes(b"")
+    clip(root, "Jump", "g08").write_bytes(b"not looked into")
+    entries, code = found(root, quick=True)
+    assert code == 1
+    assert entries["test", 1]["missing"] == ["v_Run_g01_c01"]
+    assert entries["test", 1]["unreadable"] == {"v_Jump_g01_c01": "an empty file"}
+    assert entries["train", 1]["unreadable"] == {}
+    assert not (tmp_path / "cache").exists()
+
+
+def test_samples_of_one_file_share_what_is_found_of_it(root):
+    file = "UCF-101/Run/v_Run_g08_c01.avi"
+    samples = [
+        Sample("a", file, 0, "x", 0, 16),
+        Sample("b", file, 0, "x", 4, 8),
+        Sample("c", file, 0, "x", 16, 20),
+        Sample("d", file, -1, "x", labels=(0, 1)),
+        Sample("e", file, 0, "x", 3, 4),
+    ]
+    index = Index.build("many", "train", root / "ucf101", ["Run", "Jump"], samples, ["cut short"])
+    report = check_set("many", root, "here", [ReadList("train", 1, index)], [], Look("pyav", 1))
+    [entry] = report.lists
+    assert entry.short == {"b": 4}  # "e" is one still frame
+    assert entry.unreadable == {"c": "frames 16 to 20 are asked of a file that has 16"}
+    assert [(c.name, c.listed, c.unreadable) for c in entry.classes] == [("Run", 5, 1), ("Jump", 1, 0)]
+    assert entry.notes == ("cut short",)
+
+
+def test_masks_are_looked_at_too(root, monkeypatch):
+    from sigma_bench.data import masks
+
+    folder = root / "ucf101"
+    index = Index.build("set", "val", folder, [], [Sample("Run", "UCF-101/Run/v_Run_g08_c01.avi", -1, "x", masks="m")])
+    monkeypatch.setattr(masks, "mask_problems", lambda index: {index.ids[0]: "no such mask"})
+    report = check_set("set", folder, "here", [ReadList("val", 1, index)], [], Look("pyav", 1))
+    assert report.lists[0].masks == {"Run": "no such mask"}
+    assert report.wrong == 1
+
+
+def test_a_fold_without_lists_is_left_out_with_a_word_unless_it_is_asked_for(root):
+    (root / "ucf101" / "ucfTrainTestlist" / "trainlist03.txt").unlink()
+    lines, code = check(["ucf101"], root, workers=1)
+    assert code == 0
+    assert any(line.startswith("  note  train of fold 3 is left out") for line in lines)
+    with pytest.raises(UserError, match="trainlist03"):
+        check(["ucf101"], root, fold=3)
+
+
+def test_all_takes_what_is_found_and_tells_the_others(root):
+    (root / "hmdb51").mkdir()
+    lines, code = check([], root, every=True, workers=1)
+    text = "\n".join(lines)
+    assert code == 1  # hmdb51 is there without lists
+    assert f"ucf101  {root / 'ucf101'} (--data-root)" in text
+    assert "hmdb51  cannot be read: no split files" in text
+    assert f"k400  not found: no data at {root / 'k400'}" in text
+    with pytest.raises(UserError, match="no data set is found"):
+        check([], root / "nowhere", every=True)
+
+
+def test_a_generated_set_is_looked_for_among_the_generated_ones(root):
+    (root / "ucf101" / "miniature.json").write_text("{}")
+    (root / "miniature").mkdir()
+    (root / "ucf101").rename(root / "miniature" / "ucf101")
+    lines, code = check(["ucf101"], root, data="miniature", workers=1)
+    assert code == 0
+    assert lines[2].endswith("generated")
+
+
+def test_every_class_is_shown_when_asked_for(root):
+    lines, _ = check(["ucf101"], root, workers=1, fold=1, classes=True)
+    assert [line.split()[:2] for line in lines if line.split()[:1] in (["Run"], ["Jump"])] == [
+        ["Run", "train"], ["Jump", "train"], ["Run", "test"], ["Jump", "test"]]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("names", "more", "said"),
+    [
+        ([], {}, "--all"),
+        (["ucf101"], {"every": True}, "--all"),
+        (["ucf"], {}, "unknown dataset 'ucf'"),
+        (["video_list"], {}, "reader of any folder"),
+        (["ucf101"], {"data": "mini"}, "--data mini"),
+        (["k400"], {}, "no data at"),
+    ],
+)
+def test_mistakes_are_told(root, names, more, said):
+    with pytest.raises(UserError, match=said):
+        check(names, root, **more)
+
+
+def test_a_published_list_is_told_by_hash_then_by_count():
+    index = Index.build("ucf101", "train", ".", ["a"], [(str(i), str(i), 0, "g") for i in range(3570)])
+    assert compared("hmdb51", ReadList("train", 1, index), False) == "other, of the same 3,570"
+    assert compared("hmdb51", ReadList("test", 1, index), False) == "other, published: 1,530"
+    assert compared("mine", ReadList("test", 1, index), False) == "published list not known here"
