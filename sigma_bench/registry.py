@@ -54,6 +54,9 @@ REGISTRY: dict[str, dict[str, str]] = {
     },
     "miniatures": {
         "ucf101": "sigma_bench.data.miniatures.ucf101:write",
+        "ssv2": "sigma_bench.data.miniatures.ssv2:write",
+        "k400": "sigma_bench.data.miniatures.k400:write",
+        "hmdb51": "sigma_bench.data.miniatures.hmdb51:write",
         "davis": "sigma_bench.data.miniatures.davis:write",
         "ytvos": "sigma_bench.data.miniatures.ytvos:write",
     },
