@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from sigma_bench import __version__
+from sigma_bench.cli_data import AsJson, DataRoot, Device, data_app
 from sigma_bench.contracts import UserError
 
 app = typer.Typer(
@@ -19,9 +20,6 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-)
-data_app = typer.Typer(
-    help="Data sets: where they are, checks, official lists, miniatures.", rich_markup_mode=None, no_args_is_help=True
 )
 app.add_typer(data_app, name="data")
 figures_app = typer.Typer(help="Figures: clips and masks of a data set.", rich_markup_mode=None, no_args_is_help=True)
@@ -36,13 +34,10 @@ Sets = Annotated[
 Specs = Annotated[
     Path | None, typer.Option("--specs", help="Folder of own specs (pretrain/, eval/, tasks/), tried first")
 ]
-DataRoot = Annotated[Path | None, typer.Option(help="Folder of the data sets; default: see data where")]
 Results = Annotated[Path, typer.Option(help="Folder of the row CSVs")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
 Count = Annotated[int, typer.Option(min=1, max=100, help="Samples, spread evenly over the list")]
 Split = Annotated[str | None, typer.Option(help="Default: the last that there is a list of")]
 Sheet = Annotated[Path | None, typer.Option(metavar="FILE.png", help="Default: figures/KIND.DATASET.SPLIT.png")]
-AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output")]
 
 
 def _version(asked: bool) -> None:
@@ -225,87 +220,6 @@ def demo(
     if not all(s.isascii() and s.isdecimal() for s in numbers):
         raise UserError(f"--seeds {seeds}: expected whole numbers with commas between them, such as 3,4,5")
     run(out, [int(s) for s in dict.fromkeys(numbers)], jobs, sets or [])
-
-
-@data_app.command(epilog="Examples: sigma-bench data miniature ucf101 | sigma-bench data miniature all")
-def miniature(
-    name: Annotated[str, typer.Argument(help="Data set whose format is written, or all")],
-    data_root: DataRoot = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything in it")] = 0,
-) -> None:
-    """Write a small synthetic data set in the official on-disk format."""
-    from sigma_bench.runs.miniatures import miniatures as run
-
-    for line in run(name, data_root, seed):
-        typer.echo(line)
-
-
-@data_app.command(epilog="Examples: sigma-bench data where | sigma-bench data where k400")
-def where(
-    name: Annotated[str | None, typer.Argument(help="Data set; default: all")] = None, data_root: DataRoot = None
-) -> None:
-    """Tell where data sets are found, or would be expected, and which rule decides."""
-    from sigma_bench.runs.where import where as run
-
-    for line in run(name, data_root):
-        typer.echo(line)
-
-
-@data_app.command(
-    epilog="Examples: sigma-bench data check ucf101 | sigma-bench data check k400 --quick | sigma-bench data check "
-    "--all --data miniature | sigma-bench data check folder:/my/videos. Exit code: 0 well, 1 something is missing or "
-    "unreadable, 2 a mistake."
-)
-def check(
-    names: Annotated[list[str] | None, typer.Argument(help="Data sets, or folder:DIR")] = None,
-    every: Annotated[bool, typer.Option("--all", help="All data sets that are found")] = False,
-    data: Annotated[str, typer.Option(help="official or miniature")] = "official",
-    fold: Annotated[int | None, typer.Option(min=1, help="Only the lists of this fold; default: all folds")] = None,
-    quick: Annotated[bool, typer.Option(help="Decode nothing: absent and empty files, lists, label maps")] = False,
-    classes: Annotated[bool, typer.Option(help="Show every class, not only those with something wrong")] = False,
-    data_root: DataRoot = None,
-    workers: Annotated[int, typer.Option(min=1, help="Decoding processes")] = 2,
-    as_json: AsJson = False,
-) -> None:
-    """Look at every file of a data set: what is missing or unreadable, and are its lists the published ones."""
-    from sigma_bench.runs.check import check as run
-
-    lines, code = run(
-        names or [],
-        data_root,
-        every=every,
-        data=data,
-        fold=fold,
-        workers=workers,
-        quick=quick,
-        classes=classes,
-        as_json=as_json,
-    )
-    for line in lines:
-        typer.echo(line)
-    raise typer.Exit(code)
-
-
-@data_app.command(
-    name="lists",
-    epilog="Examples: sigma-bench data lists finegym | sigma-bench data lists finegym --fetch. Exit code: 0 all in "
-    "place, 1 not all, 2 a mistake.",
-)
-def lists_(
-    name: Annotated[str | None, typer.Argument(help="Data set; default: all")] = None,
-    fetch: Annotated[
-        bool, typer.Option(help="Fetch what is not in place; a file that differs is left as it is")
-    ] = False,
-    data_root: DataRoot = None,
-    as_json: AsJson = False,
-) -> None:
-    """Tell where the official lists and label files are published, whether they are in place, and fetch them."""
-    from sigma_bench.runs.lists import lists as run
-
-    lines, code = run(name, data_root, fetch=fetch, as_json=as_json)
-    for line in lines:
-        typer.echo(line)
-    raise typer.Exit(code)
 
 
 @figures_app.command(name="clips", epilog="Example: sigma-bench figures clips ucf101 --data miniature --out clips.png")
