@@ -90,7 +90,7 @@ def _write_video(
         write_frame(base / FRAMES / name / f"{position * STEP:05d}.jpg", clip[position])
         write_mask(base / MASKS / name / f"{position * STEP:05d}.png", ids[seen[position]])
     entries = {}
-    for place, category in enumerate(categories, 1):
-        frames = [f"{p * STEP:05d}" for p in range(length) if (seen[p] == place).any()]
-        entries[str(ids[place])] = {"category": category, "frames": frames}
+    for thing, category in enumerate(categories, 1):
+        frames = [f"{p * STEP:05d}" for p in range(length) if (seen[p] == thing).any()]
+        entries[str(ids[thing])] = {"category": category, "frames": frames}
     return {"objects": {key: entries[key] for key in sorted(entries, key=int)}}
