@@ -57,6 +57,7 @@ REGISTRY: dict[str, dict[str, str]] = {
         "ssv2": "sigma_bench.data.miniatures.ssv2:write",
         "k400": "sigma_bench.data.miniatures.k400:write",
         "hmdb51": "sigma_bench.data.miniatures.hmdb51:write",
+        "finegym": "sigma_bench.data.miniatures.finegym:write",
         "davis": "sigma_bench.data.miniatures.davis:write",
         "ytvos": "sigma_bench.data.miniatures.ytvos:write",
     },
