@@ -58,6 +58,8 @@ REGISTRY: dict[str, dict[str, str]] = {
         "k400": "sigma_bench.data.miniatures.k400:write",
         "hmdb51": "sigma_bench.data.miniatures.hmdb51:write",
         "finegym": "sigma_bench.data.miniatures.finegym:write",
+        "in1k": "sigma_bench.data.miniatures.in1k:write",
+        "cifar100": "sigma_bench.data.miniatures.cifar100:write",
         "davis": "sigma_bench.data.miniatures.davis:write",
         "ytvos": "sigma_bench.data.miniatures.ytvos:write",
     },
