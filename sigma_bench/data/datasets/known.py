@@ -44,6 +44,25 @@ LISTS: dict[tuple[str, str, int], tuple[int, str]] = {
 `<data set>_1000` is the published low-shot part of the list, see `sigma_bench.data.lowshot`.
 """
 
+COUNTS: dict[tuple[str, str, int], int] = {
+    ("cifar100", "train", 1): 50000,
+    ("cifar100", "test", 1): 10000,
+    ("in1k", "train", 1): 1281167,
+    ("in1k", "val", 1): 50000,
+    ("ssv2", "train", 1): 168913,
+    ("ssv2", "test", 1): 27157,
+    ("charades", "train", 1): 7985,
+    ("charades", "test", 1): 1863,
+    ("davis", "train", 1): 60,
+}
+"""(data set, split, fold) -> number of samples of a published list whose hash is not at hand.
+
+As the pages and papers of the data sets state them: Krizhevsky 2009 (CIFAR-100), Russakovsky et al. 2015 (ILSVRC2012),
+the page of Something-Something v2, Sigurdsson et al. 2016 (Charades), Pont-Tuset et al. 2017 (DAVIS). A list of another
+length is not the published one; a list of this length may be. The training list of K400 has no fixed length: each copy
+lacks other videos.
+"""
+
 
 def is_official(dataset: str, split: str, fold: int, index: Index) -> bool:
     """Return whether `index` is the published list, file for file and label for label."""

@@ -5,8 +5,10 @@ import shutil
 
 import pytest
 
-from sigma_bench.data.datasets.known import LISTS, is_official
+from sigma_bench import registry
+from sigma_bench.data.datasets.known import COUNTS, LISTS, is_official
 from sigma_bench.data.datasets.ucf101 import read
+from sigma_bench.data.index import Index
 
 
 @pytest.fixture
@@ -27,3 +29,10 @@ def test_the_published_lists_are_recognised_and_nothing_less(ucf101, split, fold
     assert not is_official("ucf101", split, fold % 3 + 1, index)
     assert not is_official("ucf101", split, fold, index.select(range(index.count - 1)))
     assert not is_official("another", split, fold, index)
+
+
+def test_a_list_is_known_by_its_hash_or_by_its_count_alone_and_of_a_registered_reader():
+    assert not set(COUNTS) & set(LISTS)
+    assert {name for name, _, _ in COUNTS} <= set(registry.names("datasets"))
+    assert COUNTS["in1k", "train", 1] == 1281167
+    assert not any(is_official(*key, Index.build(key[0], key[1], ".", (), ())) for key in COUNTS)
