@@ -72,7 +72,7 @@ def read_mask(path: Path, void: int | None = VOID) -> Mask:
 
     Palette files are read as their indices, whatever the colours of the palette; grey files as their values; a file
     of one bit as 0 and 1. Nothing else holds ids: colours would have to be guessed back, and the library scales grey
-    of 2 and 4 bits and cuts 16 bits off. Every byte is covered by a check sum that is checked.
+    of 2 and 4 bits and cuts 16 bits off. The check sums of the file are checked, so a damaged one is never read.
 
     Args:
         path: A PNG file.
