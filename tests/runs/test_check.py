@@ -10,7 +10,7 @@ from sigma_bench.contracts import UserError
 from sigma_bench.data.index import Index, Sample
 from sigma_bench.data.miniatures import video
 from sigma_bench.runs import probing
-from sigma_bench.runs.check import check
+from sigma_bench.runs.check import check, render
 from sigma_bench.runs.check.gather import Look, check_set
 from sigma_bench.runs.check.lists import ReadList, compared
 from sigma_bench.runs.probing import Findings
@@ -182,6 +182,7 @@ def test_samples_of_one_file_share_what_is_found_of_it(root):
     assert entry.unreadable == {"c": "frames 16 to 20 are asked of a file that has 16"}
     assert [(c.name, c.listed, c.unreadable) for c in entry.classes] == [("Run", 5, 1), ("Jump", 1, 0)]
     assert entry.notes == ("cut short",)
+    assert "  note  train: cut short" in render.lines(report, classes=False)
 
 
 def test_masks_are_looked_at_too(root, monkeypatch):
@@ -211,9 +212,19 @@ def test_all_takes_what_is_found_and_tells_the_others(root):
     assert code == 1  # hmdb51 is there without lists
     assert f"ucf101  {root / 'ucf101'} (--data-root)" in text
     assert "hmdb51  cannot be read: no split files" in text
-    assert f"k400  not found: no data at {root / 'k400'}" in text
+    assert f"k400  not found: looked at {root / 'k400'} (--data-root)" in text
     with pytest.raises(UserError, match="no data set is found"):
         check([], root / "nowhere", every=True)
+
+
+def test_a_faulty_entry_for_one_set_does_not_hide_the_others(root, tmp_path, monkeypatch):
+    (tmp_path / "data.yaml").write_text("datasets: {k400: gone}\n")
+    monkeypatch.setenv("SIGMA_BENCH_CONFIG", str(tmp_path / "data.yaml"))
+    monkeypatch.setenv("SIGMA_BENCH_DATA", str(root))
+    lines, code = check([], None, every=True, workers=1)
+    assert code == 1
+    assert lines[0] == f"ucf101  {root / 'ucf101'} ($SIGMA_BENCH_DATA)"
+    assert any(line.startswith("k400  cannot be read: ") and "data.yaml:1" in line for line in lines)
 
 
 def test_a_generated_set_is_looked_for_among_the_generated_ones(root):

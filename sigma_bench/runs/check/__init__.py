@@ -60,7 +60,7 @@ def check(
         except UserError as error:
             if not every:
                 raise
-            failed.append(Unchecked(name, roots.find(name, root) is not None, str(error)))
+            failed.append(_unchecked(name, root, error))
     if every and not reports and not any(f.there for f in failed):
         raise UserError(f"no data set is found: {'; '.join(render.unchecked(failed))}")
     code = WRONG if any(r.wrong for r in reports) or any(f.there for f in failed) else WELL
@@ -83,3 +83,13 @@ def _check(name: str, root: Path | None, fold: int | None, look: Look) -> SetRep
     rule = next(str(place.rule) for place in roots.places(name, root) if place.folder == folder)
     found, said = lists.read_all(name, folder, fold)
     return check_set(name, folder, rule, found, said, look)
+
+
+def _unchecked(name: str, root: Path | None, error: UserError) -> Unchecked:
+    """Tell a data set that is not there from one with a faulty place or faulty lists."""
+    try:
+        looked = ", ".join(str(place) for place in roots.places(name, root))
+        there = roots.find(name, root) is not None
+    except UserError:
+        return Unchecked(name, True, str(error))
+    return Unchecked(name, there, str(error) if there else f"looked at {looked}")

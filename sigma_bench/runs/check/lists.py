@@ -74,7 +74,7 @@ def compared(name: str, read: ReadList, generated: bool) -> str:
     if known.is_official(name, read.split, read.fold, index):
         return "published"
     published = known.LISTS.get(key)
-    count = published[0] if published is not None else getattr(known, "COUNTS", {}).get(key)
+    count = published[0] if published is not None else known.COUNTS.get(key)
     if count is None:
         return "published list not known here"
     if published is None and count == index.count:

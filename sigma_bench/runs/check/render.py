@@ -34,7 +34,7 @@ def lines(report: SetReport, classes: bool) -> list[str]:
     body += _classes(report, classes)
     body += _faults(report)
     body += _short(report)
-    body += [f"note  {_label(e, report)}: {note}" for e in report.lists for note in e.notes]
+    body += [f"note  {text}" for text in _notes(report)]
     body += [f"note  {text}" for text in (*report.said, *_readers(report))]
     return [f"{report.name}  {report.folder} ({report.rule})", *(f"  {row}" for row in (*body, verdict(report)))]
 
@@ -79,7 +79,7 @@ def _label_maps(report: SetReport) -> list[str]:
     for digest, entries in maps.items():
         named = sum(1 for c in entries[0].classes if c.name != NO_LABEL)
         whose = f" of {', '.join(_label(e, report) for e in entries)}" if len(maps) > 1 else ""
-        out.append(f"label map{whose}: {named:,} classes, sha256 {digest[:16]}")
+        out.append(f"label map{whose}: {named:,} classes, sha256 {digest[:16]}" if named else f"no classes{whose}")
     return out
 
 
@@ -125,6 +125,15 @@ def _short(report: SetReport) -> list[str]:
         f"short  {len(found):,} samples have fewer than {CLIP} frames, so clips repeat some (the fewest: {least}, "
         f"{found[least]}); that is no fault"
     ]
+
+
+def _notes(report: SetReport) -> list[str]:
+    """Return the notes of the lists, each once, with the lists it is of."""
+    found: dict[str, list[str]] = {}
+    for entry in report.lists:
+        for note in entry.notes:
+            found.setdefault(note, []).append(_label(entry, report))
+    return [f"{', '.join(labels)}: {note}" for note, labels in found.items()]
 
 
 def _readers(report: SetReport) -> list[str]:
