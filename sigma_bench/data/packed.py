@@ -53,7 +53,7 @@ class Pack:
     def __init__(self, root: str) -> None:
         self.root = root
         self._table = _checked(os.path.join(root, INDEX))
-        self._paths = self._table["path"]
+        self._paths = self._table["path"].combine_chunks()
         self._shard = cache(self._open_shard)
 
     def __contains__(self, name: str) -> bool:
@@ -61,15 +61,20 @@ class Pack:
 
     def children(self, folder: str) -> frozenset[str]:
         """Return the names of files and folders in a folder of the pack ("" is its root)."""
-        return frozenset(name.split("/", 1)[0] for name in self.below(folder))
+        prefix = f"{folder}/" if folder else ""
+        first, end = self._range(folder)
+        found = set()
+        while first < end:
+            name, inside, _ = self._paths[first].as_py()[len(prefix) :].partition("/")
+            found.add(name)
+            first = self._range(prefix + name)[1] if inside else first + 1  # over all that lies in this folder
+        return frozenset(found)
 
     def below(self, folder: str) -> list[str]:
         """Return the members below a folder, relative to it, in ascending order."""
-        if not folder:
-            everything: list[str] = self._paths.to_pylist()
-            return everything
-        first, end = self._at(f"{folder}/"), self._at(f"{folder}0")  # 0 is what follows / in the order of characters
-        return [path[len(folder) + 1 :] for path in self._paths.slice(first, end - first).to_pylist()]
+        first, end = self._range(folder)
+        start = len(folder) + 1 if folder else 0
+        return [path[start:] for path in self._paths.slice(first, end - first).to_pylist()]
 
     def stamp(self, name: str) -> tuple[int, int]:
         """Return size and checksum of a member; (0, 0) where there is none."""
@@ -108,6 +113,12 @@ class Pack:
     def _row(self, name: str) -> int | None:
         row = self._at(name)
         return row if row < len(self._paths) and self._paths[row].as_py() == name else None
+
+    def _range(self, folder: str) -> tuple[int, int]:
+        """Return the first row below a folder, and the first after them."""
+        if not folder:
+            return 0, len(self._paths)
+        return self._at(f"{folder}/"), self._at(f"{folder}0")  # 0 is what follows / in the order of characters
 
     def _at(self, name: str) -> int:
         return bisect_left(range(len(self._paths)), name, key=lambda row: self._paths[row].as_py())

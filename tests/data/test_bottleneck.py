@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sigma_bench.data.bottleneck import ENOUGH, Rates, advise
@@ -24,6 +24,7 @@ def test_the_slowest_stage_and_the_least_processes_are_named(rates, expected):
     assert advice.clips_s == pytest.approx(expected[1])
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.dictionaries(st.integers(1, 64), RATE, min_size=1), RATE, st.none() | RATE)
 def test_no_other_number_of_processes_gives_much_more(decode, transform, transfer):
     advice = advise(Rates(decode, transform, transfer))

@@ -1,12 +1,14 @@
 import io
 import os
+import re
 import tarfile
+import tempfile
 import zlib
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sigma_bench import registry
@@ -17,8 +19,9 @@ from sigma_bench.data.decode.backends import pick
 from sigma_bench.data.decode.errors import DecodeError
 from sigma_bench.data.decode.media import open_media
 from sigma_bench.data.decode.recent import Recent
+from sigma_bench.data.masks import read_mask
 from sigma_bench.data.miniatures import video
-from sigma_bench.data.packed import SCHEMA
+from sigma_bench.data.packed import SCHEMA, Pack
 from sigma_bench.data.packing import BLOCK, Member, pack, plan
 
 NAMES = ("UCF-101/Jump/v_Jump_g01_c01.avi", "UCF-101/Jump/v_Jump_g02_c01.avi", "UCF-101/Run/v_Run_g01_c01.avi")
@@ -164,6 +167,36 @@ def test_frames_and_pictures_are_read_from_a_pack(tmp_path):
     assert recent.open(place / "00002.png").frames([0])[0, 0, 0, 0] == 2
 
 
+def test_masks_are_read_from_a_pack(shared, tmp_path):
+    source = shared / "real" / "sequences" / "schoolgirls" / "Annotations"
+    pack(source, tmp_path / "packed", 1 << 20)
+    names = sorted(files.names(source))
+    assert sorted(files.names(tmp_path / "packed") - {files.INDEX, "shard-000000.tar"}) == names
+    for name in (names[0], names[-1]):
+        assert np.array_equal(read_mask(tmp_path / "packed" / name), read_mask(source / name))
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.sets(st.from_regex(r"[a-c0/]{1,6}", fullmatch=True), min_size=1, max_size=20), st.data())
+def test_folders_list_their_children_whatever_the_names(paths, data):
+    paths = sorted({re.sub("/+", "/", path).strip("/") for path in paths} - {""})
+    paths = [p for p in paths if not any(q.startswith(f"{p}/") for q in paths)]
+    if not paths:
+        return
+    with tempfile.TemporaryDirectory() as root:
+        rows = [{"path": path, "shard": 0, "offset": 0, "size": 0, "crc32": 0} for path in paths]
+        with pa.OSFile(f"{root}/{files.INDEX}", "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
+            writer.write_table(pa.Table.from_pylist(rows, SCHEMA))
+        found = Pack(root)
+        folder = data.draw(st.sampled_from(sorted({"", "a", *(p.rpartition("/")[0] for p in paths)})))
+        prefix = f"{folder}/" if folder else ""
+        inside = [p[len(prefix) :] for p in paths if p.startswith(prefix)]
+        assert found.below(folder) == inside
+        assert found.children(folder) == {p.split("/")[0] for p in inside}
+        assert all(p in found for p in paths)
+        assert f"{paths[0]}x" not in found
+
+
 def test_packing_is_deterministic_to_the_byte(plain, packed, tmp_path):
     for name in NAMES:
         os.utime(plain / name, ns=(7, 7 + NAMES.index(name)))
@@ -183,6 +216,7 @@ def test_the_shards_are_plain_tar_files(plain, packed):
     assert found == {name: (plain / name).read_bytes() for name in NAMES}
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     st.lists(st.integers(0, 5000), min_size=1, max_size=30),
     st.integers(BLOCK, 12 * BLOCK),

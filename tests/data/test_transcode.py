@@ -5,7 +5,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sigma_bench.data import spans, speed
@@ -158,6 +158,7 @@ def test_a_lost_frame_is_noticed(tmp_path, monkeypatch):
     assert not Path(tmp_path / "out.mp4").exists()
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.integers(2, 5000), st.integers(2, 5000), st.integers(16, 512))
 def test_sides_are_even_never_larger_and_keep_their_aspect(height, width, short_side):
     h, w = size(height, width, short_side)
