@@ -173,16 +173,17 @@ def _class_pictures(folder: Path) -> dict[str, str]:
 def _pictures(folder: Path) -> dict[str, str]:
     """Return stem -> name of the pictures in a folder; a stem with two endings cannot be told apart and is refused."""
     found: dict[str, str] = {}
-    there = files.names(folder)
-    pictures = [name for name in there if _is_picture(name)]
-    for name in pictures:
-        stem = os.path.splitext(name)[0]
-        if stem in found:
+    others: list[str] = []
+    for name in files.names(folder):
+        stem, ending = os.path.splitext(name)
+        if ending.lower() not in PICTURES or name.startswith("."):
+            others.append(name)
+        elif stem in found:
             names = " and ".join(sorted((found[stem], name)))
             raise UserError(f"{folder} holds {names}: one picture under two names; remove one")
-        found[stem] = name
-    if len(pictures) < len(there):
-        _ignored(folder, sorted(name for name in there if not _is_picture(name)))
+        else:
+            found[stem] = name
+    _ignored(folder, sorted(others))
     return found
 
 
