@@ -62,6 +62,8 @@ REGISTRY: dict[str, dict[str, str]] = {
         "cifar100": "sigma_bench.data.miniatures.cifar100:write",
         "davis": "sigma_bench.data.miniatures.davis:write",
         "ytvos": "sigma_bench.data.miniatures.ytvos:write",
+        "charades": "sigma_bench.data.miniatures.charades:write",
+        "ucfrep": "sigma_bench.data.miniatures.ucfrep:write",
     },
     "decoders": {
         "decord": "sigma_bench.data.decode.decord_backend:Backend",
