@@ -86,6 +86,8 @@ class Run:
     workers: int = 2
     pool: Any = None
     """Decoding processes that the tasks of a command share; None starts some for each use."""
+    helpers: Any = None
+    """Other processes that compute a share of the features (`features.Helpers`); None: this one computes all."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import json
 import math
 import shutil
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import torch
 from filelock import FileLock, Timeout
 from torch import nn
@@ -22,45 +24,41 @@ from sigma_bench.contracts import Encoder, Run, Tokens, UserError
 from sigma_bench.data import files, transforms
 from sigma_bench.data.decode import stills
 from sigma_bench.data.decode.backends import pick
-from sigma_bench.data.decode.pool import DecodePool, Result
+from sigma_bench.data.decode.pool import DecodePool
 from sigma_bench.data.index import Index
-from sigma_bench.data.load import WHERE, ClipRequest, where
+from sigma_bench.data.load import WHERE
+from sigma_bench.data.ranks import Ranks, share
+from sigma_bench.data.views import DECODER, Views, requests, sample_views
 from sigma_bench.progress import Reporter, say
 
-DECODER = "auto"
-"""Decoder of evaluations: one for every file alike, see `data.decode.backends`."""
 GIVEN_UP = "given up: "
 """Begins the error of a file that another attempt might decode."""
-VERSION = 1
+VERSION = 2
 """Raised when the same request would give other numbers: part of the key of the cache."""
+VIEWS_AT_A_TIME = 64
+"""About so many views are encoded in one batch."""
+SAMPLES = "samples.arrow"
+"""The rows of the index, for other processes."""
+
+__all__ = ["Asked", "Features", "Helpers", "Views", "contribute", "extract", "fingerprint", "pool_tokens"]
 
 
 @dataclass(frozen=True)
-class Views:
-    """Which views of each sample are encoded.
+class Asked:
+    """What is computed of every sample: see `extract`."""
 
-    Attributes:
-        sampling: Temporal rule, a name of `data.clips`.
-        clips: Temporal clips of a sample.
-        crops: Spatial crops of a clip: 1 or 3, or 1 random crop with `box` "random_resized".
-        stride: Frames between two frames of a clip.
-        box: Spatial rule, a name of `data.boxes`.
-        flip: Mirror a view with probability one half (training views).
-        seed: Seed of what is random.
-    """
+    views: Views
+    layer: int
+    norm: bool
+    pool: str
 
-    sampling: str
-    clips: int
-    crops: int
-    stride: int
-    box: str
-    flip: bool
-    seed: int
 
-    @property
-    def count(self) -> int:
-        """Views of a sample."""
-        return self.clips * self.crops
+@dataclass(frozen=True)
+class Helpers:
+    """Other processes that hold an encoder with these weights and take a share of its features: see `contribute`."""
+
+    ranks: Ranks
+    weights: str
 
 
 @dataclass
@@ -112,13 +110,14 @@ def extract(
     """Return the pooled features of every sample of `index`, from the cache where they have been computed before.
 
     Two processes that ask for the same features compute them once: the second waits. A run with `limit` has an entry
-    of its own. Files that cannot be decoded are samples with an error, never replaced.
+    of its own. Files that cannot be decoded are samples with an error, never replaced. With `run.helpers` the work is
+    shared with other processes; on a CPU the values are the same bit by bit.
 
     Args:
         encoder: The frozen encoder, put in eval mode.
         index: The samples.
         views: The views of each.
-        run: Device, precision, cache folder (`run.folder / "features"`).
+        run: Device, precision, cache folder (`run.folder / "features"`), other processes.
         layer: Block whose tokens are pooled.
         norm: Apply the pretraining norm.
         pool: "mean" or "cls".
@@ -145,7 +144,7 @@ def extract(
     with _alone(place):
         cached = _settled(place)
         if not cached:
-            _compute(encoder, index, views, run, layer, norm, pool, place, wanted)
+            _compute(encoder, index, Asked(views, layer, norm, pool), run, place, wanted)
     origin = json.loads((place / "origin.json").read_text(encoding="utf-8"))
     values = np.load(place / "values.npy", mmap_mode="r")
     return Features(values, np.load(place / "ok.npy"), origin["errors"], {**origin, "cached": cached})
@@ -175,55 +174,130 @@ def _settled(place: Path) -> bool:
     return not origin["given_up"]
 
 
-def _compute(
-    encoder: Encoder,
-    index: Index,
-    views: Views,
-    run: Run,
-    layer: int,
-    norm: bool,
-    pool: str,
-    place: Path,
-    wanted: dict[str, Any],
-) -> None:
+def _compute(encoder: Encoder, index: Index, asked: Asked, run: Run, place: Path, wanted: dict[str, Any]) -> None:
     """Fill a folder beside `place` and rename it, so that an entry is either whole or absent."""
     partial = place.with_name(f"{place.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    shape = (index.count, views.count, encoder.spec.embed_dim)
-    wanted_bytes, free = 4 * math.prod(shape), shutil.disk_usage(partial).free
-    if wanted_bytes > free:
-        raise UserError(
-            f"{partial.parent}: the features need {wanted_bytes / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; name "
-            "another --out"
-        )
-    values = np.lib.format.open_memmap(partial / "values.npy", mode="w+", dtype=np.float32, shape=shape)
-    ok = np.zeros(index.count, bool)
-    errors: dict[str, str] = {}
-    decoders: dict[str, int] = {}
-    ids = index.table["id"].to_pylist()
+    helped = run.helpers is not None and run.helpers.weights == wanted["weights"]
+    ranks = run.helpers.ranks if helped else Ranks()
+    shape = (index.count, asked.views.count, encoder.spec.embed_dim)
+    _check_room(partial, (2 if ranks.world > 1 else 1) * 4 * math.prod(shape))
     began = time.perf_counter()
-    with (
-        _decoders(run) as workers,
-        Reporter(f"features of {index.name} {index.split}", index.count, "video") as reporter,
-    ):
-        for rows, clips in _chunks(workers, index, views, encoder, run, ids, errors, decoders):
-            values[rows] = _encode(encoder, clips, run, layer, norm, pool).reshape(len(rows), views.count, -1)
-            ok[rows] = True
-            reporter.update(rows[-1] + 1)
-    values.flush()
-    np.save(partial / "ok.npy", ok)
-    given_up = sorted(i for i in errors if errors[i].startswith(GIVEN_UP))
+    if ranks.world > 1:
+        _call(ranks, index, asked, partial, wanted["weights"])
+    parts = ranks.together(lambda: _part(encoder, index, asked, run, partial, ranks))
+    _merge(partial, index, asked, shape, ranks.world)
+    errors = {name: reason for part in parts for name, reason in part["errors"].items()}
+    decoders: Counter[str] = sum((Counter(part["decoders"]) for part in parts), Counter())
+    np.save(partial / "ok.npy", np.array([name not in errors for name in index.ids], bool))
     origin = {
         **wanted,
-        "errors": errors,
-        "given_up": given_up,
-        "decoders": decoders,
+        "errors": {name: errors[name] for name in index.ids if name in errors},
+        "given_up": sorted(name for name, reason in errors.items() if reason.startswith(GIVEN_UP)),
+        "decoders": dict(sorted(decoders.items())),
         "seconds": round(time.perf_counter() - began, 3),
     }
     (partial / "origin.json").write_text(json.dumps(origin, indent=1), encoding="utf-8")
     shutil.rmtree(place, ignore_errors=True)  # what a kill left incomplete
     partial.rename(place)
+
+
+def _check_room(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise UserError(
+            f"{folder.parent}: the features need {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; name another "
+            "--out"
+        )
+
+
+def _call(ranks: Ranks, index: Index, asked: Asked, partial: Path, weights: str) -> None:
+    """Tell the helpers what to do; the samples lie in the folder that the parts go to."""
+    with pa.ipc.new_file(partial / SAMPLES, index.table.schema) as file:
+        file.write_table(index.table)
+    ranks.send(
+        {
+            "do": "features",
+            "folder": str(partial.resolve()),
+            "root": str(index.root.absolute()),
+            "asked": asdict(asked),
+            "weights": weights,
+        }
+    )
+
+
+def contribute(encoder: Encoder, message: dict[str, Any], run: Run, ranks: Ranks) -> dict[str, Any]:
+    """Compute this process's share of what rank 0 asks for, into a file; return what `_part` returns.
+
+    Raises:
+        UserError: The encoder is not the one that rank 0 has.
+    """
+    if fingerprint(encoder) != message["weights"]:
+        raise UserError("the encoder's weights are not those of process 0; was the file written to in the meantime?")
+    folder, asked = Path(message["folder"]), message["asked"]
+    with pa.ipc.open_file(folder / SAMPLES) as file:
+        index = Index("", "", Path(message["root"]), (), file.read_all())
+    return _part(encoder, index, Asked(**{**asked, "views": Views(**asked["views"])}), run, folder, ranks)
+
+
+def _part(encoder: Encoder, index: Index, asked: Asked, run: Run, folder: Path, ranks: Ranks) -> dict[str, Any]:
+    """Write the features of this process's rows to a file of its own; return its `errors` and `decoders`.
+
+    What stands in a batch with what does not depend on the number of processes: whole batches are dealt out.
+    """
+    spec, views = encoder.spec, asked.views
+    rows = _rows(index.count, views, ranks.rank, ranks.world)
+    size = _batch(views)
+    shape = (len(rows), views.count, spec.embed_dim)
+    values = np.lib.format.open_memmap(folder / f"values.{ranks.rank}.npy", mode="w+", dtype=np.float32, shape=shape)
+    errors: dict[str, str] = {}
+    decoders: Counter[str] = Counter()
+    with _decoders(run) as workers, _reporter(index, len(rows), ranks) as reporter:
+        results = workers.map(requests(index, views, spec, rows), ahead=max(8, 2 * size))
+        for first in range(0, len(rows), size):
+            places: list[int] = []
+            clips: list[torch.Tensor] = []
+            for place, result in zip(range(first, min(first + size, len(rows))), results, strict=False):
+                if result.arrays is None:
+                    errors[index.ids[rows[place]]] = f"{GIVEN_UP if result.transient else ''}{result.error}"
+                    continue
+                decoders[str(result.info.get("backend"))] += 1
+                places.append(place)
+                clips += sample_views(result, views, spec.image_size, run.device)
+            if places:
+                found = _encode(encoder, torch.stack(clips), run, asked.layer, asked.norm, asked.pool)
+                values[places] = found.reshape(len(places), views.count, -1)
+            reporter.update(min(first + size, len(rows)))
+    values.flush()
+    return {"errors": errors, "decoders": decoders}
+
+
+def _batch(views: Views) -> int:
+    """Return how many samples are encoded at a time."""
+    return -(-VIEWS_AT_A_TIME // views.count)
+
+
+def _rows(count: int, views: Views, rank: int, world: int) -> list[int]:
+    """Return which rows of an index a process encodes, ascending."""
+    size = _batch(views)
+    batches = share(-(-count // size), rank, world)
+    return [row for batch in batches for row in range(batch * size, min((batch + 1) * size, count))]
+
+
+def _merge(folder: Path, index: Index, asked: Asked, shape: tuple[int, ...], world: int) -> None:
+    """Make one `values.npy` of the parts of all processes."""
+    if world == 1:
+        (folder / "values.0.npy").rename(folder / "values.npy")
+        return
+    values = np.lib.format.open_memmap(folder / "values.npy", mode="w+", dtype=np.float32, shape=shape)
+    for rank in range(world):
+        rows = _rows(index.count, asked.views, rank, world)
+        if rows:
+            values[rows] = np.load(folder / f"values.{rank}.npy", mmap_mode="r")
+    values.flush()
+    for name in (*(f"values.{rank}.npy" for rank in range(world)), SAMPLES):
+        (folder / name).unlink()
 
 
 def _decoders(run: Run) -> AbstractContextManager[DecodePool]:
@@ -232,65 +306,11 @@ def _decoders(run: Run) -> AbstractContextManager[DecodePool]:
     return DecodePool("sigma_bench.data.load:load_clips", workers=run.workers)
 
 
-def _chunks(
-    workers: DecodePool,
-    index: Index,
-    views: Views,
-    encoder: Encoder,
-    run: Run,
-    ids: list[str],
-    errors: dict[str, str],
-    decoders: dict[str, int],
-    size: int = 64,
-) -> Iterator[tuple[list[int], torch.Tensor]]:
-    """Yield (rows, uint8 views (len(rows) * V, 3, T, S, S)) in the order of the index, about `size` views at a time."""
-    rows: list[int] = []
-    clips: list[torch.Tensor] = []
-    for result in workers.map(requests(index, views, encoder), ahead=max(8, 2 * size // views.count)):
-        if result.arrays is None:
-            errors[ids[result.index]] = f"{GIVEN_UP if result.transient else ''}{result.error}"
-            continue
-        decoder = str(result.info.get("backend"))
-        decoders[decoder] = decoders.get(decoder, 0) + 1
-        rows.append(result.index)
-        clips += sample_views(result, views, encoder.spec.image_size, run.device)
-        if len(clips) >= size:
-            yield rows, torch.stack(clips)
-            rows, clips = [], []
-    if rows:
-        yield rows, torch.stack(clips)
-
-
-def requests(index: Index, views: Views, encoder: Encoder) -> Iterator[ClipRequest]:
-    """Yield the request of every sample of `index`, in order."""
-    sample = where(index)
-    for row in range(index.count):
-        yield ClipRequest(
-            **sample(row),
-            sampling=views.sampling,
-            frames=encoder.spec.frames,
-            stride=views.stride,
-            clips=views.clips,
-            box=views.box,
-            flip=views.flip,
-            size=encoder.spec.image_size,
-            seed=(views.seed, row),
-            backend=DECODER,
-        )
-
-
-def sample_views(result: Result, views: Views, size: int, device: str) -> list[torch.Tensor]:
-    """Return the V views uint8 (3, T, S, S) of one decoded sample: clip by clip, crop by crop."""
-    assert result.arrays is not None
-    flips = result.info.get("flips") or [False] * len(result.arrays)
-    made: list[torch.Tensor] = []
-    for array, flip in zip(result.arrays, flips, strict=True):
-        frames = torch.from_numpy(array).to(device)
-        if views.box == "full":
-            made += transforms.test_crops(frames, size, views.crops)
-        else:
-            made.append(transforms.to_clip(frames, size, bool(flip)))
-    return made
+def _reporter(index: Index, count: int, ranks: Ranks) -> Reporter:
+    title = f"features of {index.name} {index.split}"
+    if ranks.world > 1:
+        title += f", process {ranks.rank} of {ranks.world}"
+    return Reporter(title, count, "video", silent=ranks.rank > 0)
 
 
 @torch.inference_mode()

@@ -11,16 +11,27 @@ from typing import Any
 class Reporter:
     """Progress of a job of known length.
 
-    On a terminal the line is redrawn by rich; elsewhere a plain line is written at most every `every_s` seconds.
+    On a terminal the line is redrawn by rich; elsewhere a plain line is written at most every `every_s` seconds. A
+    silent one says nothing of the progress.
     """
 
-    def __init__(self, title: str, total: int, unit: str = "step", start: int = 0, every_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        title: str,
+        total: int,
+        unit: str = "step",
+        start: int = 0,
+        every_s: float = 10.0,
+        *,
+        silent: bool = False,
+    ) -> None:
         self.title, self.total, self.unit, self.done, self.first = title, total, unit, start, start
         self.every_s, self._last, self._began = every_s, 0.0, time.monotonic()
         self._progress: Any = None
+        self._silent = silent
 
     def __enter__(self) -> Reporter:
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and not self._silent:
             from rich.console import Console
             from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -49,7 +60,7 @@ class Reporter:
             self._progress.update(self._task, completed=done, note=note)
             return
         now = time.monotonic()
-        if now - self._last < self.every_s and done < self.total:
+        if self._silent or (now - self._last < self.every_s and done < self.total):
             return
         self._last = now
         spent = now - self._began

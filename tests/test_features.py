@@ -167,7 +167,7 @@ def test_all_that_says_where_a_sample_lies_is_part_of_the_key(tmp_path):
 def test_every_request_says_where_its_sample_lies(tmp_path):
     sample = Sample("a", "v.mp4", 0, "a", None, None, 1.0, 2.0, 24.0)
     index = Index.build("x", "test", tmp_path, ["x"], [sample])
-    [request] = features.requests(index, VIEWS, Colours())
+    [request] = features.requests(index, VIEWS, Colours.spec, range(1))
     assert (request.path, request.start_s, request.end_s, request.fps) == (str(tmp_path / "v.mp4"), 1.0, 2.0, 24.0)
 
 

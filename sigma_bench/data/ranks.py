@@ -8,6 +8,7 @@ see. A process waits for another only as long as it may reasonably take, so a lo
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -23,8 +24,8 @@ PATIENCE_S = 600.0
 """How much longer than this process another may take for its part of the same work, beside twice the time."""
 FAREWELL_S = 30.0
 """How long rank 0 waits at the end."""
-GLANCE_S = 1.0
-"""How long a wait lasts before an interrupt from the keyboard is noticed."""
+GLANCE_S = 0.05
+"""How often a process that waits looks whether it may go on."""
 
 
 class OtherFailed(RuntimeError):
@@ -133,23 +134,23 @@ class Ranks:
         self._store.set(f"done/{number}/{self.rank}", json.dumps(answer))
 
     def _wait_for(self, key: str, rank: int, patience: float | None) -> bytes:
-        from torch.distributed import DistError, DistStoreError
-
-        end = None if patience is None else time.monotonic() + patience
-        while True:
-            try:
-                self._store.wait([key], timedelta(seconds=GLANCE_S))
-                found: bytes = self._store.get(key)
-                return found
-            except DistStoreError as error:
-                if end is not None and time.monotonic() > end:
+        """Look for a key until it is there: a wait of the store's own could not be interrupted from the keyboard."""
+        end = math.inf if patience is None else time.monotonic() + patience
+        try:
+            while not self._store.check([key]):
+                if time.monotonic() > end:
                     self._lost = (
                         f"process {rank} of {self.world} has not answered for {patience:.0f} s; it hangs, or was killed"
                     )
-                    raise OtherFailed(self._lost) from error
-            except (DistError, RuntimeError) as error:
-                self._lost = f"the processes have lost each other: {error}"
-                raise OtherFailed(self._lost) from error
+                    raise OtherFailed(self._lost)
+                time.sleep(GLANCE_S)
+            found: bytes = self._store.get(key)
+        except OtherFailed:
+            raise
+        except RuntimeError as error:  # torch's DistError among them
+            self._lost = f"the processes have lost each other: {error}"
+            raise OtherFailed(self._lost) from error
+        return found
 
 
 @contextmanager
@@ -175,7 +176,11 @@ def joined() -> Iterator[Ranks]:
             f"MASTER_PORT={os.environ.get('MASTER_PORT')}: {error}; start them with torchrun --nproc-per-node N"
         ) from error
     ranks = Ranks(rank, world, PrefixStore("sigma-bench", store), local)
-    yield ranks
+    try:
+        yield ranks
+    except UserError:
+        ranks.leave()
+        raise
     ranks.leave()
 
 

@@ -17,13 +17,15 @@ from sigma_bench import registry
 from sigma_bench.contracts import Encoder, Evaluation, Run, UserError
 from sigma_bench.data import roots
 from sigma_bench.data.decode.pool import DecodePool
+from sigma_bench.data.ranks import Ranks, joined
 from sigma_bench.evaluators.samples import Lists
 from sigma_bench.evaluators.samples import read as read_lists
 from sigma_bench.progress import say
 from sigma_bench.results.row import Key, Row
 from sigma_bench.results.store import Store
 from sigma_bench.runs import data as places
-from sigma_bench.runs.machine import decoder_versions, described, set_threads, torch_device
+from sigma_bench.runs.helping import device_of, help_out, helpers, served
+from sigma_bench.runs.machine import decoder_versions, described, set_threads
 from sigma_bench.runs.systems import Candidate, candidate
 from sigma_bench.spec import load
 from sigma_bench.spec.task import Task
@@ -55,7 +57,19 @@ class Request:
 
 
 def evaluate(request: Request) -> int:
-    """Run what is asked for; return the exit code: 0 all have rows, 1 something failed, 2 nothing could run."""
+    """Run what is asked for; return the exit code: 0 all have rows, 1 something failed, 2 nothing could run.
+
+    Of several processes (see `data.ranks`) the first measures and stores, the others help with the features.
+    """
+    with joined() as ranks:
+        if ranks.rank > 0:
+            return help_out(ranks, request.workers)
+        with served(ranks) as end:
+            end.code = _evaluate_all(request, ranks)
+        return end.code
+
+
+def _evaluate_all(request: Request, ranks: Ranks) -> int:
     suite, tasks, seeds = _tasks(request)
     root = request.data_root
     if request.data == "miniature":
@@ -73,7 +87,7 @@ def evaluate(request: Request) -> int:
     failed, ran = False, False
     with DecodePool("sigma_bench.data.load:load_clips", workers=request.workers) as pool:
         run = Run(
-            device=torch_device(request.device),
+            device=device_of(request.device, ranks),
             seed=0,
             data_root=root,
             folder=request.out,
@@ -82,7 +96,6 @@ def evaluate(request: Request) -> int:
             workers=request.workers,
             pool=pool,
         )
-        runs = [replace(run, seed=seed) for seed in range(seeds)]
         for name in request.checkpoints:
             try:
                 system = candidate(name, request.family, request.heads, request.as_system, request.specs)
@@ -91,11 +104,28 @@ def evaluate(request: Request) -> int:
                 failed = True
                 continue
             say(system.headline)
+            run = replace(run, helpers=_helpers(ranks, system, name, run, request))
+            runs = [replace(run, seed=seed) for seed in range(seeds)]
             good, any_ran = _evaluate(system, runnable, runs, suite, request, store)
             failed, ran = failed or not good, ran or any_ran
     for problem in store.problems:
         say(f"note: {problem}")
     return 2 if not ran else 1 if failed else 0
+
+
+def _helpers(ranks: Ranks, system: Candidate, name: str, run: Run, request: Request) -> Any:
+    return helpers(
+        ranks,
+        system,
+        run.device,
+        name=name,
+        family=request.family,
+        heads=request.heads,
+        as_system=request.as_system,
+        specs=None if request.specs is None else str(request.specs),
+        device=request.device,
+        precision=request.precision,
+    )
 
 
 def _runnable(task: Task, root: Path | None, data: str) -> bool:

@@ -90,7 +90,6 @@ def test_a_process_that_fails_fails_all_and_they_may_go_on(capsys):
 
 def test_a_process_that_never_answers_is_an_error_not_a_hang(monkeypatch):
     monkeypatch.setattr(ranks, "PATIENCE_S", 0.1)
-    monkeypatch.setattr(ranks, "GLANCE_S", 0.05)
     began = time.monotonic()
     found = in_threads(lambda r: r.barrier(), lambda r: None)
     assert "process 1 of 2 has not answered for" in str(found[0])

@@ -1,0 +1,77 @@
+"""Which views of each sample an encoder is shown: what is asked of the decoding processes, and the clips made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from sigma_bench.contracts import EncoderSpec
+from sigma_bench.data import transforms
+from sigma_bench.data.decode.pool import Result
+from sigma_bench.data.index import Index
+from sigma_bench.data.load import ClipRequest, where
+
+DECODER = "auto"
+"""Decoder of evaluations: one for every file alike, see `data.decode.backends`."""
+
+
+@dataclass(frozen=True)
+class Views:
+    """Which views of each sample are encoded.
+
+    Attributes:
+        sampling: Temporal rule, a name of `data.clips`.
+        clips: Temporal clips of a sample.
+        crops: Spatial crops of a clip: 1 or 3, or 1 random crop with `box` "random_resized".
+        stride: Frames between two frames of a clip.
+        box: Spatial rule, a name of `data.boxes`.
+        flip: Mirror a view with probability one half (training views).
+        seed: Seed of what is random.
+    """
+
+    sampling: str
+    clips: int
+    crops: int
+    stride: int
+    box: str
+    flip: bool
+    seed: int
+
+    @property
+    def count(self) -> int:
+        """Views of a sample."""
+        return self.clips * self.crops
+
+
+def requests(index: Index, views: Views, spec: EncoderSpec, rows: Sequence[int]) -> Iterator[ClipRequest]:
+    """Yield the requests of some rows of `index`, in their order; what is random depends on seed and row alone."""
+    sample = where(index)
+    for row in rows:
+        yield ClipRequest(
+            **sample(row),
+            sampling=views.sampling,
+            frames=spec.frames,
+            stride=views.stride,
+            clips=views.clips,
+            box=views.box,
+            flip=views.flip,
+            size=spec.image_size,
+            seed=(views.seed, row),
+            backend=DECODER,
+        )
+
+
+def sample_views(result: Result, views: Views, size: int, device: str) -> list[torch.Tensor]:
+    """Return the V views uint8 (3, T, S, S) of one decoded sample: clip by clip, crop by crop."""
+    assert result.arrays is not None
+    flips = result.info.get("flips") or [False] * len(result.arrays)
+    made: list[torch.Tensor] = []
+    for array, flip in zip(result.arrays, flips, strict=True):
+        frames = torch.from_numpy(array).to(device)
+        if views.box == "full":
+            made += transforms.test_crops(frames, size, views.crops)
+        else:
+            made.append(transforms.to_clip(frames, size, bool(flip)))
+    return made
