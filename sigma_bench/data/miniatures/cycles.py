@@ -18,8 +18,8 @@ from sigma_bench.data.miniatures.scene import Floats, Surface
 
 MOTIONS = ("Bouncing", "Circling", "Pulsing", "Rocking", "Swinging")
 """Up and down, round in a circle, growing and shrinking, turning to and fro, from side to side."""
-SWING = 2 * math.pi * 0.15
-"""Largest turn of a rocking object, to either side."""
+SWING = 2 * math.pi * 0.1
+"""Largest turn of a rocking object, to either side: less than the eighth of a turn at which squares look the same."""
 FAR = 0.6
 """How far from its place an object is before it comes and after it has gone."""
 
