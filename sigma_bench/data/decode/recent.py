@@ -16,8 +16,8 @@ from sigma_bench.data.decode.media import open_media
 
 SMALL = 1 << 20
 """Bytes of all frames of a file that is kept: thumbnails, no video of a real data set."""
-KEPT = 256 << 20
-"""Bytes a process keeps."""
+KEPT = 80 << 20
+"""Bytes a process keeps: with all else it grows by less than 100 MB, whatever it opens."""
 
 Key = tuple[str, int, int]
 
