@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from sigma_bench.contracts import UserError
+from sigma_bench.data.datasets import list_file
 from sigma_bench.data.index import Index, Sample
 
 VIDEOS = "UCF-101"
 LISTS = "ucfTrainTestlist"
 FOLDS = (1, 2, 3)
 
-_STEM = re.compile(r"v_.+_(g\d+)_c\d+")
+_NAME = re.compile(r"(v_.+_(g\d+)_c\d+)\.[A-Za-z0-9]+")
 
 
 def read(root: Path, split: str, *, fold: int = 1) -> Index:
@@ -38,7 +39,13 @@ def read(root: Path, split: str, *, fold: int = 1) -> Index:
     lists = base / LISTS
     labels = _classes(lists / "classInd.txt")
     path = lists / f"{split}list{fold:02d}.txt"
-    samples = [_sample(line, f"{path}:{number}", labels) for number, line in _lines(path)]
+    samples: list[Sample] = []
+    lines: dict[str, int] = {}
+    for number, line in _lines(path):
+        samples.append(_sample(line, f"{path}:{number}", labels))
+        name = samples[-1].id
+        if lines.setdefault(name, number) != number:
+            raise UserError(f"{path}:{number}: '{name}' is in line {lines[name]} too; expected each once")
     if not samples:
         raise UserError(f"{path} is empty; expected one video a line, such as Archery/v_Archery_g01_c01.avi")
     return Index.build("ucf101", split, base / VIDEOS, list(labels), samples)
@@ -57,13 +64,9 @@ def _base(root: Path) -> Path:
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist; it is one of the official lists of UCF101") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not a text file (byte {error.start}); expected an official list") from error
-    return [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    if not path.is_file():
+        raise UserError(f"{path} does not exist; it is one of the official lists of UCF101")
+    return [(number, line.strip()) for number, line in enumerate(list_file.text(path).splitlines(), 1) if line.strip()]
 
 
 def _classes(path: Path) -> dict[str, int]:
@@ -81,7 +84,7 @@ def _classes(path: Path) -> dict[str, int]:
 def _sample(line: str, where: str, labels: dict[str, int]) -> Sample:
     file, *rest = line.split()
     folder, _, name = file.partition("/")
-    match = _STEM.fullmatch(PurePosixPath(name).stem)
+    match = _NAME.fullmatch(name)
     if match is None or "/" in name or len(rest) > 1:
         raise UserError(
             f"{where}: found '{line}', expected '<Class>/v_<Class>_gXX_cYY.avi', in a train list with label"
@@ -91,4 +94,4 @@ def _sample(line: str, where: str, labels: dict[str, int]) -> Sample:
     label = labels[folder]
     if rest and rest[0] != str(label + 1):
         raise UserError(f"{where}: label {rest[0]} contradicts the folder '{folder}', which is class {label + 1}")
-    return Sample(PurePosixPath(name).stem, file, label, f"{folder}_{match[1]}")
+    return Sample(match[1], file, label, f"{folder}_{match[2]}")

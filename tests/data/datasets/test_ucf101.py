@@ -47,6 +47,14 @@ def test_root_may_hold_ucf101(toy, tmp_path_factory):
         ("trainlist01.txt", "Archery/../v_Archery_g08_c01.avi 1", r"trainlist01.txt:1: found"),
         ("trainlist01.txt", "Bowling/v_Bowling_g08_c01.avi 3", r"'Bowling' is not in classInd.txt"),
         ("trainlist01.txt", "\n", r"is empty"),
+        ("trainlist01.txt", "path label\nArchery/v_Archery_g08_c01.avi 1", r"trainlist01.txt:1: found 'path label'"),
+        ("trainlist01.txt", "Archery/v_Archery_g08_c01.avi,1", r"trainlist01.txt:1: found"),
+        ("trainlist01.txt", "Archery/v_Archery_g08_c01.avi 1.0", r"trainlist01.txt:1: label 1.0 contradicts"),
+        ("trainlist01.txt", '"Archery/v_Archery_g08_c01.avi" 1', r"trainlist01.txt:1: found"),
+        ("trainlist01.txt", "/Archery/v_Archery_g08_c01.avi 1", r"trainlist01.txt:1: found"),
+        ("trainlist01.txt", 2 * "Archery/v_Archery_g08_c01.avi 1\n", r"trainlist01.txt:2: '.*' is in line 1 too"),
+        ("classInd.txt", "1,Archery\n", r"classInd.txt:1: found '1,Archery'"),
+        ("classInd.txt", "\n", r"classInd.txt is empty"),
         ("classInd.txt", "0 Archery\n", r"classInd.txt:1: found '0 Archery', expected '1 "),
         ("classInd.txt", "1 Archery\n2 Archery\n", r"classInd.txt:2"),
     ],
@@ -55,6 +63,16 @@ def test_malformed_lists_name_file_and_line(toy, file, text, message):
     (toy / "ucfTrainTestlist" / file).write_text(text)
     with pytest.raises(UserError, match=message):
         ucf101.read(toy, "train")
+
+
+def test_a_list_that_is_no_text_names_the_line_and_a_byte_order_mark_is_passed_over(toy):
+    lists = toy / "ucfTrainTestlist"
+    (lists / "trainlist01.txt").write_bytes(b"Archery/v_Archery_g08_c01.avi 1\n\xff\xfe")
+    with pytest.raises(UserError, match=r"trainlist01.txt:2: not a text file"):
+        ucf101.read(toy, "train")
+    for name, text in (("classInd.txt", "1 Archery"), ("trainlist01.txt", "Archery/v_Archery_g08_c01.avi 1")):
+        (lists / name).write_text(text, encoding="utf-8-sig")
+    assert ucf101.read(toy, "train").classes == ("Archery",)
 
 
 def test_absent_things_are_named_with_where_they_were_looked_for(toy, tmp_path):
