@@ -125,6 +125,7 @@ def test_a_process_that_cannot_do_its_part_is_an_error_of_all(together, tmp_path
     assert [row["status"] for row in found] == ["ok", "failed"]
 
 
+@pytest.mark.slow
 def test_a_mistake_ends_all_with_one_message_and_exit_code_2(together, tmp_path):
     codes, said, _ = together(2, "no", "eval", "--task", "linear/ucf102", "--ckpt", "random:nano")
     assert codes == [2, 2]
