@@ -150,11 +150,11 @@ def test_a_file_whose_decoder_hangs_is_given_up_counted_and_tried_again(index, t
     paths = listed.table["path"].to_pylist()
     paths[1] = "hangs.avi"
     listed = replace(listed, table=listed.table.set_column(column, listed.table.schema.field(column), [paths]))
-    with DecodePool("loader_jobs:load_or_hang", 2, deadline_s=0.7) as pool:
+    with DecodePool("loader_jobs:load_or_hang", 2, deadline_s=1.5) as pool:
         found = extract(Mixed(), listed, VIEWS, Run("cpu", 0, None, tmp_path, pool=pool))
         assert pool.stats.deadlines == 1
     assert found.ok_N.tolist() == [True, False, True]
-    assert found.errors == {index.ids[1]: "given up: deadline of 0.7 s exceeded"}
+    assert found.errors == {index.ids[1]: "given up: deadline of 1.5 s exceeded"}
     assert json.loads((entry(tmp_path) / "origin.json").read_text())["given_up"] == [index.ids[1]]
     again = extract(Mixed(), listed, VIEWS, Run("cpu", 0, None, tmp_path, workers=2))
     assert not again.origin["cached"]
