@@ -11,8 +11,9 @@ from typing import Any
 class Reporter:
     """Progress of a job of known length.
 
-    On a terminal the line is redrawn by rich; elsewhere a plain line is written at most every `every_s` seconds. A
-    silent one says nothing of the progress.
+    On a terminal the line is redrawn by rich; elsewhere a plain line is written every `every_s` seconds at most, and at
+    the end. The time left is told after `every_s` seconds, as the first units wait for processes that start. A silent
+    one says nothing of the progress.
     """
 
     def __init__(
@@ -26,7 +27,8 @@ class Reporter:
         silent: bool = False,
     ) -> None:
         self.title, self.total, self.unit, self.done, self.first = title, total, unit, start, start
-        self.every_s, self._last, self._began = every_s, 0.0, time.monotonic()
+        self._began = time.monotonic()
+        self.every_s, self._last = every_s, self._began
         self._progress: Any = None
         self._silent = silent
 
@@ -64,10 +66,10 @@ class Reporter:
             return
         self._last = now
         spent = now - self._began
-        left = spent / max(1, done - self.first) * (self.total - done)
-        self.say(
-            f"{self.title}: {self.unit} {done}/{self.total}, {spent:.0f} s, about {left:.0f} s left. {note}".rstrip()
-        )
+        told = f"{self.title}: {self.unit} {done}/{self.total}, {spent:.0f} s"
+        if self.first < done < self.total:
+            told += f", about {spent / (done - self.first) * (self.total - done):.0f} s left"
+        self.say(f"{told}. {note}".rstrip())
 
     def say(self, text: str) -> None:
         """Write a line of its own, above a live line where there is one."""
