@@ -28,6 +28,9 @@ app.add_typer(figures_app, name="figures")
 ENVIRONMENT = (EACCES, EDQUOT, EEXIST, EISDIR, ENAMETOOLONG, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS)
 """What the operating system refuses because of a path or a disk: for the user to mend, so told without a traceback."""
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C."""
+
 Sets = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one setting: --set train.base_lr=1e-3")
 ]
@@ -286,8 +289,10 @@ def main(argv: list[str] | None = None) -> Any:
         if error.errno not in ENVIRONMENT:
             raise
         _fail(f"sigma-bench: {error}; check the path, its permissions and the space left", 2)
-    except KeyboardInterrupt:
-        _fail("sigma-bench: interrupted", 130)
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:  # what typer makes of Ctrl-C, without a word
+            typer.echo("sigma-bench: interrupted", err=True)
+        raise
 
 
 if __name__ == "__main__":

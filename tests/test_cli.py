@@ -62,3 +62,16 @@ def test_an_error_of_ours_keeps_its_traceback(monkeypatch):
     monkeypatch.setattr(cli, "app", broken)
     with pytest.raises(OSError, match="no errno"):
         main(["list", "zoo"])
+
+
+def test_an_interrupt_ends_with_a_word_and_its_own_code(monkeypatch, capsys):
+    from sigma_bench.runs import where
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(where, "where", stopped)
+    with pytest.raises(SystemExit) as stop:
+        main(["data", "where"])
+    assert stop.value.code == 130
+    assert capsys.readouterr().err == "sigma-bench: interrupted\n"

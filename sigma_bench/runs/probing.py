@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from sigma_bench.data import files
 from sigma_bench.progress import Reporter, say
 
@@ -78,6 +80,7 @@ class Findings:
             return
         stamps = [files.stamp(self.root / path) for path in todo]
         saved = time.monotonic()
+        fresh: set[str] = set()
         try:
             with Reporter(title, len(todo), "file") as reporter:
                 records = stream([self.root / path for path in todo], self.policy, workers, whole=whole)
@@ -85,16 +88,33 @@ class Findings:
                     self._known[path] = Finding(
                         stamp, record.reason, record.count, record.backend, self.policy, record.whole
                     )
+                    fresh.add(path)
                     reporter.update(done)
                     if time.monotonic() - saved > SAVE_EVERY_S:
-                        _write(self.root, self._known)
+                        self._keep(fresh)
                         saved = time.monotonic()
+        except KeyboardInterrupt:
+            say(f"{title}: {len(fresh)} of {len(todo)} files were looked at; the next check goes on from there")
+            raise
         finally:
-            _write(self.root, self._known)
+            self._keep(fresh)
+
+    def _keep(self, fresh: set[str]) -> None:
+        """Write the findings of `fresh`, and those that are there already: of earlier checks, and of one beside us."""
+        path = _file(self.root)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(path.with_suffix(".lock")):
+                _write(self.root, {**_read(self.root), **{name: self._known[name] for name in fresh}})
+        except OSError as error:
+            say(
+                f"what was found of {self.root} is not kept for the next time: {error} (SIGMA_BENCH_CACHE names "
+                "another place)"
+            )
 
 
 def _file(root: Path) -> Path:
-    home = Path(os.environ.get("SIGMA_BENCH_CACHE", Path.home() / ".cache" / "sigma-bench"))
+    home = Path(os.environ.get("SIGMA_BENCH_CACHE") or Path.home() / ".cache" / "sigma-bench")
     return home / "probe" / f"{hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]}.json"
 
 
@@ -116,9 +136,5 @@ def _write(root: Path, known: dict[str, Finding]) -> None:
     path = _file(root)
     draft = path.with_name(f".{path.name}.{os.getpid()}.partial")
     content = {"version": VERSION, "root": str(root), "files": {name: asdict(f) for name, f in known.items()}}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
-        draft.replace(path)
-    except OSError as error:
-        say(f"what was found of {root} is not kept for the next time: {error} (SIGMA_BENCH_CACHE names another place)")
+    draft.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
+    draft.replace(path)

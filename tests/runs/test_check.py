@@ -103,7 +103,7 @@ def test_each_file_is_decoded_once_and_again_only_when_it_changed(root, monkeypa
     assert asked == [4, 1]
 
 
-def test_an_interrupted_check_goes_on(root, monkeypatch):
+def test_an_interrupted_check_goes_on(root, monkeypatch, capsys):
     from sigma_bench.data.decode import probe
 
     original = probe.stream
@@ -117,6 +117,7 @@ def test_an_interrupted_check_goes_on(root, monkeypatch):
     monkeypatch.setattr(probe, "stream", broken)
     with pytest.raises(KeyboardInterrupt):
         found(root)
+    assert "check ucf101: 3 of 4 files were looked at; the next check goes on" in capsys.readouterr().err
     seen = []
     monkeypatch.setattr(probe, "stream", lambda paths, *a, **m: seen.extend(paths) or original(paths, *a, **m))
     assert found(root)[1] == 0
@@ -131,6 +132,21 @@ def test_what_is_found_is_written_now_and_then(root, monkeypatch):
         [str(clip(root, name, "g08").relative_to(root / "ucf101")) for name in ("Run", "Jump")], 1, "check", whole=True
     )
     assert writes == [1, 2, 2]
+
+
+def test_two_checks_at_once_keep_what_both_find(root):
+    paths = [str(clip(root, name, "g08").relative_to(root / "ucf101")) for name in ("Run", "Jump")]
+    both = [Findings(root / "ucf101", "pyav") for _ in paths]
+    for findings, path in zip(both, paths, strict=True):
+        findings.probe([path], 1, "check", whole=True)
+    after = Findings(root / "ucf101", "pyav")
+    assert [after.get(path).count for path in paths] == [16, 16]
+
+
+def test_a_cache_that_cannot_be_written_is_told_and_the_check_goes_on(root, tmp_path, capsys):
+    (tmp_path / "cache").write_text("a file, no folder")
+    assert found(root)[1] == 0
+    assert "SIGMA_BENCH_CACHE names another place" in capsys.readouterr().err
 
 
 def test_three_frames_do_not_stand_for_a_whole_file(root, shared):
