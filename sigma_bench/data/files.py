@@ -11,7 +11,7 @@ import io
 import os
 import stat
 from collections.abc import Iterator
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 INDEX = "pack.arrow"
 """File at the root of a packed data set that says where its members lie."""
+LOOKED_AT = 1 << 14
+"""Paths of which a process remembers the pack they lie in; a data set has a million."""
 
 
 class Place(NamedTuple):
@@ -160,7 +162,7 @@ def _place(path: str | os.PathLike[str]) -> Place | None:
     return Place(pack, "" if file == pack.root else file[len(pack.root) + 1 :].replace(os.sep, "/"))
 
 
-@cache
+@lru_cache(LOOKED_AT)
 def _above(folder: str) -> Pack | None:
     """Return the pack at the nearest folder at or above `folder` that holds one."""
     if os.path.isfile(os.path.join(folder, INDEX)):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import zlib
 from bisect import bisect_left
-from functools import cache
+from functools import lru_cache
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -34,6 +34,9 @@ SCHEMA = pa.schema(
 OUTSIDE = r"^/|\\|(^|/)(\.{0,2})(/|$)"
 """What the path of a member must not have: a root, a backslash, an empty part, `.` or `..`."""
 
+OPEN = 64
+"""Shards that a process holds open: systems allow it some hundreds of files."""
+
 
 def shard_name(number: int) -> str:
     """Return the file name of a shard."""
@@ -54,7 +57,7 @@ class Pack:
         self.root = root
         self._table = _checked(os.path.join(root, INDEX))
         self._paths = self._table["path"].combine_chunks()
-        self._shard = cache(self._open_shard)
+        self._shard = lru_cache(OPEN)(self._open_shard)
 
     def __contains__(self, name: str) -> bool:
         return self._row(name) is not None
@@ -95,9 +98,13 @@ class Pack:
         where = f"packed in {shard_name(number)} at byte {offset}"
         path = os.path.join(self.root, name)
         try:
-            content = os.pread(self._shard(number).fileno(), size, offset)
-            while len(content) < size and (more := os.pread(self._shard(number).fileno(), size, offset + len(content))):
-                content += more[: size - len(content)]
+            shard = self._shard(number)  # open as long as it is read from
+            there = max(0, min(size, os.fstat(shard.fileno()).st_size - offset))
+            content = os.pread(shard.fileno(), there, offset)
+            while len(content) < there and (
+                more := os.pread(shard.fileno(), there - len(content), offset + len(content))
+            ):
+                content += more
         except FileNotFoundError as error:
             raise DecodeError(path, f"{where}, and {self.root} has no such shard; copy it again") from error
         except OSError as error:

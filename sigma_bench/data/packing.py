@@ -57,7 +57,7 @@ class Packed:
 
 @dataclass(frozen=True)
 class Member:
-    """A file that goes into a shard: path relative to the data set, size, time of its last change."""
+    """A file as it was listed: path relative to the data set, size, time of its last change."""
 
     path: str
     size: int
@@ -112,7 +112,7 @@ def _check(source: Path, target: Path) -> None:
         raise UserError(f"{source} is not a folder; expected a data set")
     if target.resolve().is_relative_to(source.resolve()) or source.resolve().is_relative_to(target.resolve()):
         raise UserError(f"{target} is, or is inside, or holds {source}; name a folder elsewhere with --out")
-    if target.exists():
+    if os.path.lexists(target):
         raise UserError(f"{target} exists; a pack is written once. Name another --out, or move it away")
     if (source / files.INDEX).exists():
         raise UserError(f"{source} is packed already; copy it as it is")
@@ -121,30 +121,30 @@ def _check(source: Path, target: Path) -> None:
 def _pack(source: Path, target: Path, partial: Path, shard_bytes: int) -> Packed:
     everything = files.walk(source)
     members = [_member(source, name) for name in everything if PurePosixPath(name).suffix.lower() in MEDIA]
-    need, free = sum(m.size + 2 * BLOCK for m in members), shutil.disk_usage(target.parent).free
-    if need > free:
-        raise UserError(f"{target.parent}: the pack needs {need / 1e9:.1f} GB, {free / 1e9:.1f} GB are free")
     if not members:
         raise UserError(f"{source} holds no videos or pictures ({' '.join(sorted(MEDIA))}); there is nothing to pack")
+    packed = {member.path for member in members}
+    plain = [Member(name, *_size(source, name)) for name in everything if name not in packed]
     shards = list(plan(members, shard_bytes))
     _sweep(partial, len(shards))
+    found = [_finished(partial, number, source, shard) for number, shard in enumerate(shards)]
+    unwritten = [m for shard, done in zip(shards, found, strict=True) if done is None for m in shard]
+    need, free = sum(m.size + 2 * BLOCK for m in unwritten + plain), shutil.disk_usage(target.parent).free
+    if need > free:
+        raise UserError(f"{target.parent}: the pack needs {need / 1e9:.1f} GB more, {free / 1e9:.1f} GB are free")
     rows: list[Row] = []
-    kept = 0
-    for number, shard in enumerate(shards):
-        found = _finished(partial, number, source, shard)
-        kept += found is not None
-        rows += found if found is not None else _write(partial, number, source, shard)
-    packed = {member.path for member in members}
-    plain = [name for name in everything if name not in packed]
+    for number, (shard, done) in enumerate(zip(shards, found, strict=True)):
+        rows += done if done is not None else _write(partial, number, source, shard)
     for name in files.folders(source):
         (partial / name).mkdir(parents=True, exist_ok=True)
-    for name in plain:
-        _size(source, name)
-        shutil.copyfile(source / name, partial / name)
+    for member in plain:
+        shutil.copyfile(source / member.path, partial / member.path)
+        _check_same(source, member)
     _write_index(partial, rows)
     for number in range(len(shards)):
         _record(partial, number).unlink()
     os.rename(partial, target)
+    kept = sum(done is not None for done in found)
     return Packed(target, len(members), len(shards), sum(m.size for m in members), len(plain), kept)
 
 
@@ -169,6 +169,16 @@ def _size(source: Path, name: str) -> tuple[int, int]:
     if "/" not in name and files.is_own(name):
         raise UserError(f"{source / name} has a name that a pack keeps for itself; move it out of the data set")
     return status.st_size, status.st_mtime_ns
+
+
+def _check_same(source: Path, member: Member) -> None:
+    """Refuse a file that is no longer the one that was listed: what was copied may be half of each."""
+    if _size(source, member.path) != (member.size, member.changed):
+        raise _changed(source, member)
+
+
+def _changed(source: Path, member: Member) -> UserError:
+    return UserError(f"{source / member.path} changed while it was packed; pack again when it is complete")
 
 
 def _sweep(partial: Path, shards: int) -> None:
@@ -196,13 +206,16 @@ def _write(partial: Path, number: int, source: Path, shard: Sequence[Member]) ->
                 try:
                     tar.addfile(info, summed)
                 except OSError as error:
-                    raise UserError(f"{source / member.path}: {error}; it was {member.size} bytes before") from error
-                if content.read(1):
-                    raise UserError(f"{source / member.path} grew while it was packed; pack again when it is complete")
+                    if error.errno is not None:  # a disk's; tarfile's own, at a file that ends early, has none
+                        raise
+                    raise _changed(source, member) from error
+            _check_same(source, member)
             offset = tar.offset - -(-member.size // BLOCK) * BLOCK
             rows.append((member.path, number, offset, member.size, summed.crc32))
+    size = unfinished.stat().st_size
     os.replace(unfinished, partial / shard_name(number))
-    record = {"source": str(source), "members": [[m.path, m.size, m.changed] for m in shard], "rows": rows}
+    members = [[m.path, m.size, m.changed] for m in shard]
+    record = {"source": str(source), "members": members, "bytes": size, "rows": rows}
     text = partial / f"{_record(partial, number).name}.partial"
     text.write_text(json.dumps(record), encoding="utf-8")
     os.replace(text, _record(partial, number))
@@ -233,7 +246,8 @@ def _finished(partial: Path, number: int, source: Path, shard: Sequence[Member])
     except (FileNotFoundError, ValueError):
         return None
     same = record["source"] == str(source) and record["members"] == [[m.path, m.size, m.changed] for m in shard]
-    return [tuple(row) for row in record["rows"]] if same and (partial / shard_name(number)).is_file() else None
+    whole = same and files.stamp(partial / shard_name(number))[0] == record["bytes"]
+    return [tuple(row) for row in record["rows"]] if whole else None
 
 
 def _write_index(partial: Path, rows: Sequence[Row]) -> None:

@@ -231,33 +231,6 @@ def test_shards_hold_every_member_once_in_order_and_within_their_size(sizes, sha
         assert len(shard) == 1 or need <= shard_bytes
 
 
-def test_an_interrupted_run_goes_on_with_the_shards_that_are_whole(plain, packed, tmp_path, monkeypatch):
-    from sigma_bench.data import packing
-
-    target = tmp_path / "resumed"
-    true_write, written = packing._write, []
-
-    def killed(partial, number, *rest):
-        if number == 2:
-            raise KeyboardInterrupt
-        written.append(number)
-        return true_write(partial, number, *rest)
-
-    monkeypatch.setattr(packing, "_write", killed)
-    with pytest.raises(KeyboardInterrupt):
-        pack(plain, target, 1 << 13)
-    assert not target.exists()
-    assert written == [0, 1]
-    monkeypatch.setattr(packing, "_write", true_write)
-    (plain / NAMES[1]).touch()  # changed since: packed anew
-    assert pack(plain, target, 1 << 13).kept == 1
-    assert files.walk(target) == files.walk(plain)
-    for name in NAMES:
-        assert files.read(target / name) == (plain / name).read_bytes()
-    assert not list(target.glob("*.json"))
-    assert not list(target.parent.glob(".resumed.partial"))
-
-
 def test_links_are_followed_but_not_in_circles(plain, tmp_path):
     root = tmp_path / "linked"
     (root / "a").mkdir(parents=True)
@@ -347,6 +320,9 @@ def test_a_pack_is_never_written_over_its_source(plain, place, words):
 def test_what_cannot_be_packed_is_said(plain, packed, tmp_path):
     with pytest.raises(UserError, match="exists; a pack is written once"):
         pack(plain, packed, 1 << 20)
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="link exists; a pack is written once"):
+        pack(plain, tmp_path / "link", 1 << 20)
     with pytest.raises(UserError, match="is packed already"):
         pack(packed, tmp_path / "twice", 1 << 20)
     (tmp_path / "empty").mkdir()
@@ -357,15 +333,44 @@ def test_what_cannot_be_packed_is_said(plain, packed, tmp_path):
         pack(tmp_path / "empty", tmp_path / "out2", 1 << 20)
 
 
-def test_a_file_that_changes_while_it_is_packed_is_named(plain, tmp_path, monkeypatch):
-    from sigma_bench.data import packing
+def test_long_names_and_any_script_are_packed(tmp_path):
+    names = sorted(
+        [f"{'l' * 240}.mp4", f"{'é' * 100}.mp4", f"{'d' * 120}/{'f' * 120}.avi", "映像 #1 [&].mp4", "empty.mp4"]
+    )
+    for number, name in enumerate(names):
+        (tmp_path / "plain" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "plain" / name).write_bytes(bytes([number]) * 700 * (name != "empty.mp4"))
+    pack(tmp_path / "plain", tmp_path / "packed", 1 << 20)
+    assert files.walk(tmp_path / "packed") == files.walk(tmp_path / "plain") == names
+    for name in names:
+        assert files.read(tmp_path / "packed" / name) == (tmp_path / "plain" / name).read_bytes()
+    with tarfile.open(tmp_path / "packed" / "shard-000000.tar") as tar:
+        assert sorted(tar.getnames()) == names
 
-    true_size = packing._size
-    for wrong in (-1, 1):
-        monkeypatch.setattr(packing, "_size", lambda s, n, w=wrong: (true_size(s, n)[0] + w, true_size(s, n)[1]))
-        with pytest.raises(UserError, match=r"v_Jump_g01_c01\.avi"):
-            pack(plain, tmp_path / f"out{wrong}", 1 << 20)
-        assert not (tmp_path / f"out{wrong}").exists()
+
+@pytest.mark.parametrize(("offset", "size"), [(0, 1 << 62), (1 << 62, 10), ((1 << 63) - 1, (1 << 63) - 1)])
+def test_a_place_beyond_the_shard_is_cut_short(packed, offset, size):
+    rewrite_index(packed, lambda rows: [{**rows[0], "offset": offset, "size": size}])
+    with pytest.raises(DecodeError, match=rf"cut short: \d+ of {size} bytes"):
+        files.read(packed / NAMES[0])
+
+
+def test_few_shards_are_open_at_a_time(plain, tmp_path, monkeypatch):
+    from sigma_bench.data import packed as module
+
+    monkeypatch.setattr(module, "OPEN", 1)
+    pack(plain, tmp_path / "packed", 1)
+    before = len(os.listdir("/proc/self/fd"))
+    for name in NAMES * 2:
+        assert files.read(tmp_path / "packed" / name) == (plain / name).read_bytes()
+    assert len(os.listdir("/proc/self/fd")) == before + 1
+
+
+def test_what_is_remembered_of_places_is_bounded(packed):
+    for number in range(files.LOOKED_AT + 10):
+        assert not files.is_file(packed / "UCF-101" / f"{number}.avi")
+    assert files._above.cache_info().currsize <= files.LOOKED_AT
+    assert files.read(packed / NAMES[0])
 
 
 def test_a_reader_of_bytes_may_seek(packed):
