@@ -101,7 +101,10 @@ def test_ucf_1000_is_the_published_list(shared, tmp_path):
 
 
 def test_gym_1000_is_the_published_list(shared, tmp_path):
-    (tmp_path / "subactions").mkdir()
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "AAAAAAAAAAA.mp4").touch()
+    times = shared / "annotations" / "finegym" / "event_annotation.json.gz"
+    (tmp_path / "event_annotation.json").write_bytes(gzip.decompress(times.read_bytes()))
     official = shared / "annotations" / "finegym" / "gym99_train.txt.gz"
     (tmp_path / "gym99_train.txt").write_bytes(gzip.decompress(official.read_bytes()))
     index = finegym.gym99(tmp_path, "train")

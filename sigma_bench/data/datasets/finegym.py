@@ -25,7 +25,8 @@ _NAMES = {
 }
 _NEWER = "{}_{}_element_v1.1.txt"
 _CATEGORIES = ("{}_categories.txt", "{}_label_map.txt")
-_ELEMENT = re.compile(r"(([A-Za-z0-9_-]{11})_E_[0-9]{6}_[0-9]{6}_A_[0-9]{4}_[0-9]{4})(?:\.avi|\.mp4)?\s+([0-9]{1,6})")
+_ID = re.compile(r"[A-Za-z0-9_-]{11}_E_[0-9]{6}_[0-9]{6}_A_[0-9]{4}_[0-9]{4}")
+_ELEMENT = re.compile(rf"({_ID.pattern})(?:\.avi|\.mp4)?\s+([0-9]{{1,6}})")
 _CATEGORY = re.compile(r"Clabel:\s*([0-9]{1,6});\s*set:\s*[0-9]+;\s*(?:Glabel:\s*[0-9]+;\s*)?(\S.*)")
 
 _log = logging.getLogger(__name__)
@@ -51,8 +52,8 @@ class Part:
         which the published counts are of, go before `<source>_<split>.txt`, which some copies hold cut down to the
         clips at hand, and this before the list of v1.1, which is read with a warning and a note where it is alone.
 
-        Where there is a folder `subactions` of cut clips, these are read; else the untrimmed videos, of which a
-        sample is the stretch from `start_s` to `end_s` (see `finegym_uncut.find`), and a note says by which file.
+        Where the folder `subactions` holds a cut clip, these are read; else the untrimmed videos, of which a sample
+        is the stretch from `start_s` to `end_s` (see `finegym_uncut.find`), and a note says by which file.
 
         The id is the element's, the group the YouTube video. The official splits part elements, not videos: some
         videos are on both sides. Class names come from `<source>_categories.txt` or `<source>_label_map.txt` where
@@ -65,8 +66,8 @@ class Part:
             fold: Must be 1.
 
         Raises:
-            UserError: No such split, list or folder of clips, a line cannot be understood, or an element has no
-                times.
+            UserError: No such split or list, neither clips nor untrimmed videos, a line cannot be understood, or an
+                element has no times.
         """
         if split not in SPLITS:
             raise UserError(f"{self.name} has no split '{split}'; it has {' and '.join(SPLITS)}")
@@ -83,12 +84,18 @@ class Part:
         newer = path.name == _NEWER.format(self.source, split)
         notes = [f"elements of {path.name}; the published counts are of v1.0"] if newer else []
         names = self._class_names(root)[self.first : self.last + 1]
-        folder = root / VIDEOS
-        if folder.is_dir() or files.names(folder) or finegym_uncut.folder(root) is None:
-            there = _clips(folder)
+        there = _clips(root / VIDEOS)
+        if there:
             files_of = {e: there.get(e, f"{e}{ENDINGS[0]}") for e in elements}
             cut = [Sample(e, files_of[e], label, e[:11]) for e, label in elements.items()]
-            return Index.build(self.name, split, folder, names, cut, notes)
+            return Index.build(self.name, split, root / VIDEOS, names, cut, notes)
+        if finegym_uncut.folder(root) is None:
+            raise UserError(
+                f"no videos of FineGym: neither {root / VIDEOS} holds a clip, named such as "
+                f"CCCCCCCCCCC_E_000123_000150_A_0003_0005.mp4 ({', '.join(ENDINGS[1:])} is read too), nor "
+                f"{' or '.join(str(root / place) for place in finegym_uncut.VIDEOS)} an untrimmed video such as "
+                "CCCCCCCCCCC.mp4"
+            )
         found = finegym_uncut.find(root, elements, newer)
         samples = [
             Sample(e, stretch.video, elements[e], e[:11], start_s=stretch.start_s, end_s=stretch.end_s)
@@ -127,7 +134,7 @@ class Part:
                     f"{path}:{number}: found '{line.strip()[:80]}', expected "
                     "'<11 characters>_E_000123_000150_A_0003_0005 <label>'"
                 )
-            element, label = match[1], int(match[3])
+            element, label = match[1], int(match[2])
             if label >= self.classes:
                 raise UserError(
                     f"{path}:{number}: label {label} is out of range; {self.source} has labels 0 to {self.classes - 1}"
@@ -173,18 +180,12 @@ class Part:
 def _clips(folder: Path) -> dict[str, str]:
     """Return element id -> file name of the clips, from one listing of the folder."""
     names = files.names(folder)
-    if not names and not folder.is_dir():
-        raise UserError(
-            f"no clips of FineGym: {folder} does not exist; expected one clip an element there, named such as "
-            f"CCCCCCCCCCC_E_000123_000150_A_0003_0005.mp4 ({', '.join(ENDINGS[1:])} is read too), or untrimmed videos "
-            f"such as CCCCCCCCCCC.mp4 in {' or '.join(finegym_uncut.VIDEOS)}"
-        )
     found: dict[str, str] = {}
     twice = 0
     for ending in ENDINGS:
         for name in names:
             element = name.removesuffix(ending)
-            if name.endswith(ending):
+            if name.endswith(ending) and _ID.fullmatch(element):
                 twice += element in found
                 found.setdefault(element, name)
     if twice:

@@ -2,6 +2,7 @@
 
 import gzip
 import logging
+import shutil
 
 import pytest
 
@@ -21,9 +22,14 @@ TRAIN = f"{A} 78\n{B} 6\n{C} 16\n{D} 5"
 VAL = f"{A} 0\n{B} 98\n{C} 88\n{D} 74"
 
 
+def cut(root, element="EEEEEEEEEEE_E_000000_000009_A_0000_0001"):
+    (root / "subactions").mkdir(exist_ok=True)
+    (root / "subactions" / f"{element}.mp4").touch()
+
+
 @pytest.fixture
 def toy(tmp_path):
-    (tmp_path / "subactions").mkdir()
+    cut(tmp_path)
     (tmp_path / "annotations").mkdir()
     (tmp_path / "annotations" / "gym99_train_element_v1.0.txt").write_text(TRAIN)
     (tmp_path / "annotations" / "gym99_val_element.txt").write_text(VAL)
@@ -81,7 +87,7 @@ def test_lists_with_endings_are_the_same_lists(toy, ending):
 )
 @pytest.mark.parametrize("place", ["", "annotations", "labels"])
 def test_lists_are_found_under_their_names_in_every_place(tmp_path, split, name, place, caplog):
-    (tmp_path / "subactions").mkdir()
+    cut(tmp_path)
     (tmp_path / place).mkdir(exist_ok=True)
     (tmp_path / place / name).write_text(f"{A} 287\n")
     with caplog.at_level(logging.WARNING):
@@ -157,15 +163,27 @@ def test_absent_things_are_named_with_where_they_were_looked_for(toy):
         finegym.gym288(toy, "val")
     with pytest.raises(UserError, match=r"has no element of fx_s1 \(labels 6 to 16\)"):
         finegym.fx_s1(toy, "val")
-    (toy / "subactions").rmdir()
-    with pytest.raises(UserError, match="subactions does not exist; expected one clip an element"):
+
+
+@pytest.mark.parametrize("names", [None, [], ["cut.log", "CCCCCCCCCCC.mp4", f"{A}.txt"]])
+@pytest.mark.parametrize("place", ["videos", "raw_videos"])
+def test_without_a_clip_and_without_a_video_both_places_are_named(toy, names, place):
+    shutil.rmtree(toy / "subactions")
+    for name in names or []:
+        cut(toy, "x")
+        (toy / "subactions" / "x.mp4").rename(toy / "subactions" / name)
+    if names is not None:
+        (toy / place).mkdir()
+    with pytest.raises(
+        UserError, match=r"neither .*subactions holds a clip, .*, nor .*/videos or .*/raw_videos an untr"
+    ):
         finegym.gym99(toy, "train")
 
 
 @pytest.fixture(scope="module")
 def official(shared, tmp_path_factory):
     root = tmp_path_factory.mktemp("finegym")
-    (root / "subactions").mkdir()
+    cut(root)
     source = shared / "annotations" / "finegym"
     for packed in source.glob("*.txt.gz"):
         (root / packed.stem).write_bytes(gzip.decompress(packed.read_bytes()))

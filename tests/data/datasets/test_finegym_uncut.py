@@ -86,6 +86,15 @@ def test_the_list_is_the_same_from_cut_clips_which_go_first(toy):
     assert spans(cut) == [(None, None)] * 3
 
 
+@pytest.mark.parametrize("name", [None, "cut.log", "-_CCCCCCCCC.mp4", f"{A}.txt"])
+def test_a_folder_without_a_cut_clip_hides_no_untrimmed_video(toy, name):
+    (toy / "subactions").mkdir()
+    if name is not None:
+        (toy / "subactions" / name).touch()
+    train = finegym.gym99(toy, "train")
+    assert (train.root, train.missing()) == (toy / "videos", ())
+
+
 def test_only_the_elements_of_a_part_need_times(toy):
     (toy / "annotations" / finegym_uncut.INFO[0]).write_text(json.dumps({"-_CCCCCCCCC": INFO["-_CCCCCCCCC"]}))
     assert finegym.ub_s1(toy, "train").ids == (A,)
@@ -173,7 +182,7 @@ def test_absent_times_and_absent_videos_are_named(toy):
         finegym.gym99(toy, "train")
     for video in (toy / "videos").iterdir():
         video.unlink()
-    with pytest.raises(UserError, match=r"subactions does not exist; .*untrimmed videos such as .* in videos or raw_"):
+    with pytest.raises(UserError, match=r"neither .*subactions holds a clip, .*untrimmed video such as"):
         finegym.gym99(toy, "train")
     with pytest.raises(UserError, match="no untrimmed videos of FineGym in"):
         finegym_uncut.find(toy, [A])
