@@ -130,7 +130,8 @@ class Index:
             notes: What a reader of a number must know.
 
         Raises:
-            UserError: An id appears twice, a path leaves the root, or a label names no class.
+            UserError: An id appears twice, a path leaves the root, or a label (of the sample, of an action, of an
+                object) names no class.
         """
         rows = [Sample(*row) for row in samples]
         columns = list(zip(*rows, strict=True)) if rows else [()] * len(SCHEMA)
@@ -222,11 +223,17 @@ class Index:
                     f"{self.name}/{self.split}: path '{path}' leaves the data folder; expected a path relative to "
                     f"{self.root}, with forward slashes"
                 )
-        several = self.table.column("labels").combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        labels = np.concatenate([self.labels, several.astype(np.int64)])
-        bad = labels[(labels < -1) | (labels >= len(self.classes))]
-        if len(bad):
-            raise UserError(f"{self.name}/{self.split}: label {bad[0]} names none of the {len(self.classes)} classes")
+        several = self.table.column("labels").combine_chunks().flatten()
+        actions, objects = (
+            self.table.column(c).combine_chunks().flatten().field("label") for c in ("actions", "objects")
+        )
+        for labels, least in ((pa.array(self.labels), -1), (several, 0), (actions, 0), (objects, -1)):
+            values = labels.to_numpy(zero_copy_only=False)
+            bad = values[(values < least) | (values >= len(self.classes))]
+            if len(bad):
+                raise UserError(
+                    f"{self.name}/{self.split}: label {bad[0]} names none of the {len(self.classes)} classes"
+                )
 
 
 def _array(column: Sequence[object], field: pa.Field) -> pa.Array:

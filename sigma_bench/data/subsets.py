@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from sigma_bench.contracts import UserError
+from sigma_bench.data.datasets import list_file
 from sigma_bench.data.index import SCHEMA, Index
 
 
@@ -26,25 +28,13 @@ def relabel(index: Index, csv_path: Path, column: str) -> Index:
         column: The column to take.
 
     Raises:
-        UserError: The file, a column or an id is missing, or an id has two rows.
+        UserError: The file, a column or an id is missing, an id has two rows, or the file is no table.
     """
-    try:
-        with open(csv_path, newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            header = list(reader.fieldnames or ())
-            for key in ("id", column):
-                if key not in header:
-                    raise UserError(f"{csv_path}:1: no column '{key}'; the columns are {', '.join(header) or 'none'}")
-            values: dict[str, str] = {}
-            for row in reader:
-                if row["id"] in values or not row[column]:
-                    wrong = "appears twice" if row["id"] in values else f"has no value in column '{column}'"
-                    raise UserError(f"{csv_path}:{reader.line_num}: id '{row['id']}' {wrong}")
-                values[row["id"]] = row[column]
-    except FileNotFoundError as error:
+    if not csv_path.exists():
         raise UserError(
             f"{csv_path} does not exist; it should hold the column '{column}' for the samples of {index.name}"
-        ) from error
+        )
+    values = _column(csv_path, column)
     unknown = [i for i in index.ids if i not in values]
     if unknown:
         raise UserError(
@@ -52,11 +42,37 @@ def relabel(index: Index, csv_path: Path, column: str) -> Index:
             f"first is '{unknown[0]}'; expected one row for each sample"
         )
     names = set(values.values())
-    classes = sorted(names, key=int) if all(n.isascii() and n.isdecimal() for n in names) else sorted(names)
+    numbers = all(n.isascii() and n.isdecimal() for n in names)
+    classes = sorted(names, key=lambda n: (int(n), n)) if numbers else sorted(names)
     position = {name: label for label, name in enumerate(classes)}
     labels = pa.array([position[values[i]] for i in index.ids], pa.int64())
     where = index.table.schema.get_field_index("label")
     return replace(index, classes=tuple(classes), table=index.table.set_column(where, SCHEMA.field("label"), labels))
+
+
+def _column(path: Path, column: str) -> dict[str, str]:
+    """Return id -> value of a column of a CSV file."""
+    reader = csv.reader(io.StringIO(list_file.text(path), newline=""), strict=True)
+    values: dict[str, str] = {}
+    try:
+        header = next(reader, [])
+        for key in ("id", column):
+            if header.count(key) != 1:
+                found = "two columns" if key in header else "no column"
+                raise UserError(f"{path}:1: {found} '{key}'; the columns are {', '.join(header) or 'none'}")
+        for row in reader:
+            if not row:
+                continue
+            if len(row) != len(header):
+                raise UserError(f"{path}:{reader.line_num}: found {len(row)} fields, expected {len(header)}")
+            name, value = row[header.index("id")], row[header.index(column)]
+            if name in values or not value:
+                wrong = "appears twice" if name in values else f"has no value in column '{column}'"
+                raise UserError(f"{path}:{reader.line_num}: id '{name}' {wrong}")
+            values[name] = value
+    except csv.Error as error:
+        raise UserError(f"{path}:{reader.line_num}: no table of comma-separated values: {error}") from error
+    return values
 
 
 def per_class(index: Index, n: int, seed: int) -> Index:

@@ -95,6 +95,11 @@ def test_relabel_joins_by_id(toy, tmp_path):
         ("id,side\na00,1\na00,1\n", ":3: id 'a00' appears twice"),
         ("id,side\na00,\n", ":2: id 'a00' has no value"),
         ("", "no column 'id'"),
+        ("id,side,side\na00,1,2\n", "csv:1: two columns 'side'; the columns are id, side, side"),
+        ("id,side\na00,1,2\n", "csv:2: found 3 fields, expected 2"),
+        ("id,side\na00\n", "csv:2: found 1 fields, expected 2"),
+        ('id,side\na00,"1\na01,2\n', "csv:3: no table of comma-separated values"),
+        ("id,side\na00," + "1" * 200000, "csv:2: no table of comma-separated values: field larger"),
     ],
 )
 def test_relabel_refuses(toy, tmp_path, text, message):
@@ -102,6 +107,22 @@ def test_relabel_refuses(toy, tmp_path, text, message):
     file.write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=message):
         relabel(toy, file, "side")
+
+
+def test_numbers_that_are_equal_are_classes_in_one_order(tmp_path):
+    file = tmp_path / "factors.csv"
+    values = ["1", "01", "001", "0001", "2"]
+    rows = [Sample(f"s{k}", "x", 0, "g") for k in range(len(values))]
+    file.write_bytes(b"\xef\xbb\xbfid,n\r\n" + "".join(f"s{k},{v}\r\n" for k, v in enumerate(values)).encode())
+    assert relabel(build(rows), file, "n").classes == ("0001", "001", "01", "1", "2")
+
+
+def test_relabel_reads_text_alone(toy, tmp_path):
+    (tmp_path / "factors.csv").write_bytes(b"id,side\na00,\xff\n")
+    with pytest.raises(UserError, match=r"factors.csv:2: not a text file"):
+        relabel(toy, tmp_path / "factors.csv", "side")
+    with pytest.raises(UserError, match="cannot be read"):
+        relabel(toy, tmp_path, "side")
 
 
 def test_relabel_needs_the_file(toy, tmp_path):
@@ -184,6 +205,11 @@ def test_annotations_come_back_and_are_hashed_only_where_given():
     ("sample", "message"),
     [
         (Sample("x", "x", -1, "g", labels=(0, 3)), "label 3 names none"),
+        (Sample("x", "x", -1, "g", labels=(-1, 0)), "label -1 names none"),
+        (Sample("x", "x", -1, "g", actions=(Action(2, 0.0, 1.0), Action(3, 0.0, 1.0))), "label 3 names none"),
+        (Sample("x", "x", -1, "g", actions=(Action(-1, 0.0, 1.0),)), "label -1 names none"),
+        (Sample("x", "x", -1, "g", objects=(Object(1, 2), Object(2, 3))), "label 3 names none"),
+        (Sample("x", "x", -1, "g", objects=(Object(1, -2),)), "label -2 names none"),
         (Sample("x", "x", -1, "g", masks="../m"), "leaves the data folder"),
     ],
 )
