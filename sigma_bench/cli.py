@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from sigma_bench import __version__
+from sigma_bench.cli_ckpt import ckpt_app
 from sigma_bench.cli_data import AsJson, DataRoot, Device, data_app
 from sigma_bench.contracts import UserError
 
@@ -22,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data_app, name="data")
+app.add_typer(ckpt_app, name="ckpt")
 figures_app = typer.Typer(help="Figures: clips and masks of a data set.", rich_markup_mode=None, no_args_is_help=True)
 app.add_typer(figures_app, name="figures")
 
