@@ -13,7 +13,8 @@ KINETICS = Card(
 k400/
   kinetics_train.csv  kinetics_val.csv      also in annotations/ or labels/
   label_map_k400.txt                        where a list does not name all 400 classes
-  train/<class>/<id>_<start>_<end>.mp4      or videos_train/, videos/train/, or all clips in one folder
+  train/<class>/<id>_<start>_<end>.mp4      or videos_train/, videos/train/, or all clips in one folder;
+                                            .mkv, .webm and .avi clips are read too
   val/<class>/<id>_<start>_<end>.mp4
 """,
     reads="The official csv (`label,youtube_id,time_start,time_end,split,is_cc`), SEVERE's `class/stem frames label`, "

@@ -1,17 +1,19 @@
-"""Kinetics-400 as it is downloaded: the official csv, or SEVERE's list of it, and `<id>_<start>_<end>.mp4` clips."""
+"""Kinetics-400 as it is downloaded: the official csv, or SEVERE's list of it, and clips `<id>_<start>_<end>.mp4`."""
 
 from __future__ import annotations
 
 import csv
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from sigma_bench.contracts import UserError
 from sigma_bench.data import files
-from sigma_bench.data.datasets import list_file, video_list
+from sigma_bench.data.datasets import endings, list_file, video_list
 from sigma_bench.data.index import Index, Sample
 
 CLASSES = 400
@@ -19,8 +21,11 @@ SPLITS = ("train", "val", "test")
 LABEL_MAP = "label_map_k400.txt"
 """The class names in the order of their labels, one a line: needed where the list itself does not name all."""
 
+ENDINGS = (".mp4", ".mkv", ".webm", ".avi")
+"""Endings of the clips: the official one, then those of other downloads; of a clip with several the first is read."""
+
 _NAMES = {"train": ("train",), "val": ("val", "validate", "validation"), "test": ("test",)}
-_ENDINGS = ("{}.csv", "kinetics_{}.csv", "kinetics400_{}.csv", "kinetics-400_{}.csv", "{}_videofolder.txt")
+_LISTS = ("{}.csv", "kinetics_{}.csv", "kinetics400_{}.csv", "kinetics-400_{}.csv", "{}_videofolder.txt")
 _FOLDERS = ("{}", "videos_{}", "videos/{}")
 _STEM = re.compile(r"([A-Za-z0-9_-]{11})_([0-9]{6})_([0-9]{6})")
 _SEVERE = re.compile(rf"([^/\s]+)/({_STEM.pattern}) ([0-9]{{1,7}}) (0|[1-9][0-9]{{0,5}})")
@@ -48,7 +53,7 @@ def read(root: Path, split: str, *, fold: int = 1) -> Index:
     * The VideoMAE family's `path label`: read by `video_list`.
 
     The id is the clip's stem, the group its YouTube id. Class folders may be spelt with spaces or underscores, with
-    or without punctuation; without class folders the clips lie side by side.
+    or without punctuation; without class folders the clips lie side by side. A clip may have any of `ENDINGS`.
 
     Args:
         root: Folder that holds the list (also in `annotations` or `labels`) and the clips, in a folder named after
@@ -81,10 +86,12 @@ def read(root: Path, split: str, *, fold: int = 1) -> Index:
     classes = _classes(root, path, clips)
     labels = _labels(path, clips, classes)
     folder, folders = _clips_folder(root, split, classes)
+    there = cache(lambda inside: endings.by_stem(folder / inside, ENDINGS))
     samples = []
     for clip, label in zip(clips, labels, strict=True):
         inside = f"{folders.get(label) or classes[label].replace(' ', '_')}/" if folders and label >= 0 else ""
-        samples.append(Sample(clip.stem, f"{inside}{clip.stem}.mp4", label, clip.stem[:11]))
+        file = there(inside).get(clip.stem, clip.stem + ENDINGS[0])
+        samples.append(Sample(clip.stem, f"{inside}{file}", label, clip.stem[:11]))
     return Index.build("k400", split, folder, classes, samples)
 
 
@@ -94,7 +101,7 @@ def splits(root: Path) -> tuple[str, ...]:
 
 
 def _list_names(split: str) -> list[str]:
-    return [ending.format(name) for name in _NAMES[split] for ending in _ENDINGS]
+    return [form.format(name) for name in _NAMES[split] for form in _LISTS]
 
 
 def _list(root: Path, split: str) -> Path | None:
@@ -239,10 +246,12 @@ def _clips_folder(root: Path, split: str, classes: list[str]) -> tuple[Path, dic
                         f"'{classes[label]}'; put the clips into one"
                     )
                 folders[label] = name
-            flat = flat or (name.endswith(".mp4") and _STEM.fullmatch(name[:-4]) is not None)
+            stem, ending = os.path.splitext(name)
+            flat = flat or (ending in ENDINGS and _STEM.fullmatch(stem) is not None)
         if folders or flat:
             return folder, folders
     raise UserError(
         f"no clips of k400/{split}: expected class folders such as 'air_drumming', or clips named "
-        f"<youtube id>_<start>_<end>.mp4 with six digits each, in one of {', '.join(str(root / p) for p in places)}"
+        f"<youtube id>_<start>_<end>.mp4 ({', '.join(ENDINGS[1:])} are read too) with six digits each, in one of "
+        f"{', '.join(str(root / p) for p in places)}"
     )

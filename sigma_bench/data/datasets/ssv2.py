@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import logging
 import re
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sigma_bench.contracts import UserError
-from sigma_bench.data import files
-from sigma_bench.data.datasets import list_file, video_list
+from sigma_bench.data.datasets import endings, list_file, video_list
 from sigma_bench.data.index import Index, Sample
 
 SPLITS = ("train", "val", "test")
 VIDEOS = ("20bn-something-something-v2", "something-something-v2", "videos", "")
 """Folders below the root in which the videos are looked for, in this order."""
 ENDINGS = (".webm", ".mp4", ".avi")
-"""Endings of the videos: the official one, then those of transcoded copies."""
+"""Endings of the videos: the official one, then those of transcoded copies; the first that a video has is read."""
 
 _OFFICIAL = {"train": "train", "val": "validation", "test": "test"}
 _ALIAS = {"validation": "val"}
 _LABELS = ("something-something-v2-labels.json", "labels.json")
-_VIDEO = re.compile(r"[0-9]{1,12}(\.[a-z0-9]+)")
 _ID = re.compile(r"[0-9]{1,12}")
 _INDEX = re.compile(r"0|[1-9][0-9]{0,5}")
-
-_log = logging.getLogger(__name__)
 
 
 def read(root: Path, split: str, *, fold: int = 1) -> Index:
@@ -99,9 +93,9 @@ def read_official(root: Path, split: str) -> Index:
         if number in videos:
             raise UserError(f"{where}: 'id' {number} is that of entry {videos[number][1]} too; expected each once")
         videos[number] = (-1 if split == "test" else _label(entry, number, where, labels, labels_path), position)
-    folder, ending = _videos(root)
+    folder, found = _videos(root)
     ordered = sorted(videos, key=lambda n: (int(n), n))
-    samples = [Sample(n, f"{n}{ending}", videos[n][0], n) for n in ordered]
+    samples = [Sample(n, found.get(n, n + ENDINGS[0]), videos[n][0], n) for n in ordered]
     return Index.build("ssv2", split, folder, list(labels), samples)
 
 
@@ -168,24 +162,12 @@ def _shown(value: Any) -> str:
     return shown if len(shown) <= 80 else f"{shown[:77]}..."
 
 
-def _videos(root: Path) -> tuple[Path, str]:
-    """Return the folder of the videos and their ending, which one listing of the folder decides."""
+def _videos(root: Path) -> tuple[Path, dict[str, str]]:
+    """Return the folder of the videos, and number -> file name."""
     for place in VIDEOS:
-        folder = root / place
-        if not folder.is_dir():
-            continue
-        matches = [match[1] for name in files.names(folder) if (match := _VIDEO.fullmatch(name))]
-        counts = Counter(ending for ending in matches if ending in ENDINGS)
-        if not counts:
-            continue
-        ending = next(e for e in ENDINGS if counts[e])
-        most, number = counts.most_common(1)[0]
-        if number > counts[ending]:
-            _log.warning(
-                "%s holds %d videos ending in %s and %d in %s; those in %s are read. Move one kind elsewhere.",
-                *(folder, counts[ending], ending, number, most, ending),
-            )
-        return folder, ending
+        found = endings.by_stem(root / place, ENDINGS)
+        if any(_ID.fullmatch(stem) for stem in found):
+            return root / place, found
     places = " or ".join(str(root / place) for place in VIDEOS)
     raise UserError(
         f"no videos of ssv2: expected files such as 900001.webm ({', '.join(ENDINGS[1:])} are read too) in {places}"

@@ -62,6 +62,23 @@ def test_clips_may_lie_side_by_side(toy):
     assert k400.read(toy, "val").missing() == STEMS[1:]
 
 
+@pytest.mark.parametrize("ending", [".mkv", ".webm", ".avi"])
+@pytest.mark.parametrize("inside", ["air_drumming/", ""])
+def test_a_clip_may_have_another_ending_and_the_official_one_goes_first(toy, caplog, ending, inside):
+    (toy / "val" / "air drumming" / f"{STEMS[1]}.mp4").unlink()
+    (toy / "val" / "air drumming").rmdir()
+    touch(toy / "val" / inside / f"{STEMS[1]}{ending}")
+    touch(toy / "val" / inside / "notes.txt")
+    val = k400.read(toy, "val")
+    assert val.missing() == (STEMS[0], STEMS[2])
+    assert val.path(1) == toy / "val" / inside / f"{STEMS[1]}{ending}"
+    before = val.sha256
+    touch(toy / "val" / inside / f"{STEMS[1]}.mp4")
+    val = k400.read(toy, "val")
+    assert (val.path(1).suffix, val.sha256) == (".mp4", before)
+    assert "1 videos with several endings" in caplog.text
+
+
 def test_two_folders_of_one_class_are_refused(toy):
     (toy / "val" / "air_drumming").mkdir()
     with pytest.raises(UserError, match=r"the folders 'air.drumming' and 'air.drumming' are both of the class"):
