@@ -16,7 +16,7 @@ from filelock import FileLock
 from sigma_bench.data import files
 from sigma_bench.progress import Reporter, say
 
-VERSION = 2
+VERSION = 3
 """Of the file that keeps what was found; another version is not read."""
 SAVE_EVERY_S = 60.0
 """What was found is written so often while files are decoded."""
@@ -31,8 +31,9 @@ class Finding:
         reason: Why it cannot be decoded; empty where it can.
         count: Its frames.
         backend: What read it.
-        policy: The decoder that was asked for.
+        policy: The decoder, or policy of several, that was to read it.
         whole: Every frame was decoded, not three of them.
+        last_s: When its last frame is shown, seconds after the first; None where it does not say.
     """
 
     stamp: tuple[int, int]
@@ -41,6 +42,7 @@ class Finding:
     backend: str
     policy: str
     whole: bool
+    last_s: float | None
 
 
 class Findings:
@@ -48,11 +50,16 @@ class Findings:
 
     Args:
         root: Folder that the paths are relative to.
-        policy: Decoder or policy that reads videos; findings of another are not used.
+        policy: Decoder or policy that reads videos, as far as it is installed; findings of another are not used.
+
+    Raises:
+        UserError: The decoder cannot be used here.
     """
 
     def __init__(self, root: Path, policy: str) -> None:
-        self.root, self.policy = root, policy
+        from sigma_bench.data.decode.backends import pick
+
+        self.root, self.policy = root, pick(policy).name
         self._known = _read(root)
 
     def get(self, path: str) -> Finding | None:
@@ -86,7 +93,13 @@ class Findings:
                 records = stream([self.root / path for path in todo], self.policy, workers, whole=whole)
                 for done, (path, stamp, record) in enumerate(zip(todo, stamps, records, strict=True), 1):
                     self._known[path] = Finding(
-                        stamp, record.reason, record.count, record.backend, self.policy, record.whole
+                        stamp,
+                        record.reason,
+                        record.count,
+                        record.backend,
+                        self.policy,
+                        record.whole,
+                        record.last_s,
                     )
                     fresh.add(path)
                     reporter.update(done)

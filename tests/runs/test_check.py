@@ -5,8 +5,10 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from sigma_bench.contracts import UserError
+from sigma_bench.data.decode import backends, decord_backend
 from sigma_bench.data.index import Index, Sample
 from sigma_bench.data.miniatures import video
 from sigma_bench.runs import probing
@@ -16,6 +18,10 @@ from sigma_bench.runs.check.lists import ReadList, compared
 from sigma_bench.runs.probing import Findings
 
 GROUPS = ("g01", "g08")
+SOUND_BUT_SHORT = (
+    "the sample's frames 16 to 20 are not in the file, which has 16; check the list, or whether the file is the right "
+    "one"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -165,7 +171,7 @@ def test_three_frames_do_not_stand_for_a_whole_file(root, shared):
 def test_a_damaged_cache_is_told_and_made_anew(root, tmp_path, capsys):
     found(root)
     [file] = (tmp_path / "cache").rglob("*.json")
-    file.write_text('{"version": 2, "files": {"a": {}}}')
+    file.write_text(json.dumps({"version": probing.VERSION, "files": {"a": {}}}))
     assert found(root)[1] == 0
     assert "cannot be read; its files are decoded again" in capsys.readouterr().err
 
@@ -179,6 +185,7 @@ def test_quick_decodes_nothing_and_finds_absent_and_empty_files(root, tmp_path):
     assert entries["test", 1]["missing"] == ["v_Run_g01_c01"]
     assert entries["test", 1]["unreadable"] == {"v_Jump_g01_c01": "an empty file"}
     assert entries["train", 1]["unreadable"] == {}
+    assert "  train 1       2        2        0           0      -  " in check(["ucf101"], root, quick=True)[0][2]
     assert not (tmp_path / "cache").exists()
 
 
@@ -195,10 +202,44 @@ def test_samples_of_one_file_share_what_is_found_of_it(root):
     report = check_set("many", root, "here", [ReadList("train", 1, index)], [], Look("pyav", 1))
     [entry] = report.lists
     assert entry.short == {"b": 4}  # "e" is one still frame
-    assert entry.unreadable == {"c": "frames 16 to 20 are asked of a file that has 16"}
+    assert entry.unreadable == {"c": SOUND_BUT_SHORT}
     assert [(c.name, c.listed, c.unreadable) for c in entry.classes] == [("Run", 5, 1), ("Jump", 1, 0)]
     assert entry.notes == ("cut short",)
     assert "  note  train: cut short" in render.lines(report, classes=False)
+
+
+def test_samples_in_seconds_are_counted_in_frames_too(root):
+    file = "UCF-101/Run/v_Run_g08_c01.avi"  # 16 frames at 10 a second
+    spans = {"whole": (0.0, 1.6), "short": (0.35, 0.75), "beyond": (0.5, 9.0), "after": (1.7, 2.0)}
+    samples = [Sample(name, file, 0, "x", start_s=a, end_s=b) for name, (a, b) in spans.items()]
+    index = Index.build("uncut", "train", root / "ucf101", ["Run"], samples)
+    [entry] = check_set("uncut", root, "here", [ReadList("train", 1, index)], [], Look("pyav", 1)).lists
+    assert entry.short == {"short": 4, "beyond": 11}
+    assert list(entry.unreadable) == ["after"]
+    assert "begin after the file's end at 1.600" in entry.unreadable["after"]
+
+
+def test_a_folder_of_frames_takes_the_rate_of_its_list(root):
+    frames = root / "ucf101" / "frames"
+    frames.mkdir()
+    for number in range(4):
+        Image.new("RGB", (32, 32)).save(frames / f"{number + 1:05d}.png")
+    rates = {"known": 2.0, "unknown": None}
+    samples = [Sample(name, "frames", 0, "x", start_s=0.5, end_s=1.5, fps=fps) for name, fps in rates.items()]
+    index = Index.build("uncut", "train", root / "ucf101", ["Run"], samples)
+    [entry] = check_set("uncut", root, "here", [ReadList("train", 1, index)], [], Look("pyav", 1)).lists
+    assert entry.short == {"known": 2}
+    assert "neither the file nor the list says" in entry.unreadable["unknown"]
+
+
+def test_without_decord_a_check_is_by_pyav_and_says_so(root, monkeypatch):
+    monkeypatch.setattr(decord_backend.Backend, "unavailable", lambda self: "not here")
+    backends.pick.cache_clear()
+    try:
+        text = "\n".join(check(["ucf101"], root, workers=1)[0])
+    finally:
+        backends.pick.cache_clear()
+    assert "note  decord is not installed here: pyav read the videos" in text
 
 
 def test_masks_are_looked_at_too(root, monkeypatch):
@@ -254,8 +295,9 @@ def test_a_generated_set_is_looked_for_among_the_generated_ones(root):
 
 def test_every_class_is_shown_when_asked_for(root):
     lines, _ = check(["ucf101"], root, workers=1, fold=1, classes=True)
-    assert [line.split()[:2] for line in lines if line.split()[:1] in (["Run"], ["Jump"])] == [
-        ["Run", "train"], ["Jump", "train"], ["Run", "test"], ["Jump", "test"]]  # fmt: skip
+    assert [line.split() for line in lines if line.endswith((" Run", " Jump"))] == [
+        ["train", "1", "0", "0", "0", "Run"], ["train", "1", "0", "0", "0", "Jump"],
+        ["test", "1", "0", "0", "1", "Run"], ["test", "1", "0", "0", "1", "Jump"]]  # fmt: skip
 
 
 @pytest.mark.parametrize(

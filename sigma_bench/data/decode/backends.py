@@ -4,8 +4,9 @@ Policies besides the names of the decoders:
 
 - `auto`: decord where it is installed, otherwise PyAV, for every file alike. The default of evaluations: published
   protocols were measured with decord, and a file it cannot open is a sample that is counted as missing.
-- `decord+pyav`: decord, and PyAV for a file that decord cannot read. The default of pretraining: no file that can be
-  decoded is lost, and nothing published rests on which of the two read it. The reader says which one it was.
+- `decord+pyav`: decord, and PyAV for a file that decord cannot read; PyAV alone where decord is not installed. The
+  default of pretraining: no file that can be decoded is lost, and nothing published rests on which of the two read it.
+  The reader says which one it was.
 """
 
 from __future__ import annotations
@@ -109,8 +110,10 @@ def pick(name: str = "auto") -> Backend:
     Raises:
         UserError: No such decoder, or it cannot be used here.
     """
+    if name in ("auto", CHAIN) and _backend("decord").unavailable():
+        return pick("pyav")
     if name == "auto":
-        return pick("pyav" if _backend("decord").unavailable() else "decord")
+        return pick("decord")
     backend: Backend = Chain(_backend("decord"), _backend("pyav")) if name == CHAIN else _backend(name)
     reason = backend.unavailable()
     if reason is not None:

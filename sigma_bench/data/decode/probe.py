@@ -32,6 +32,7 @@ class ProbeRecord:
         reason: Why not ok; empty where it is.
         backend: The decoder that read it.
         whole: All frames were decoded, not three of them.
+        last_s: When the last frame is shown, seconds after the first; None where the file does not say.
     """
 
     path: str
@@ -42,6 +43,7 @@ class ProbeRecord:
     reason: str
     backend: str
     whole: bool
+    last_s: float | None = None
 
 
 def probe(
@@ -84,7 +86,7 @@ def stream(
     with DecodePool("sigma_bench.data.decode.probe:decode_file", workers, deadline_s=deadline_s) as pool:
         for result in pool.map((str(path), name, whole) for path in paths):
             reason = result.error or str(result.info["reason"])
-            found = {"count": 0, "height": 0, "width": 0, "backend": name, **result.info}
+            found = {"count": 0, "height": 0, "width": 0, "backend": name, "last_s": None, **result.info}
             yield ProbeRecord(
                 path=str(paths[result.index]),
                 ok=not reason,
@@ -94,6 +96,7 @@ def stream(
                 reason=reason,
                 backend=found["backend"],
                 whole=whole,
+                last_s=found["last_s"],
             )
 
 
@@ -102,6 +105,8 @@ def decode_file(request: tuple[str, str, bool]) -> tuple[list[np.ndarray], dict[
     path, backend, whole = request
     reader = open_media(pick(backend), path)
     info: dict[str, Any] = {"count": reader.count, "height": reader.height, "width": reader.width}
+    if reader.times is not None and reader.count:
+        info["last_s"] = float(reader.times[-1])
     step = range(reader.count) if whole else sorted({0, reader.count // 2, reader.count - 1})
     try:
         for first in range(0, len(step), AT_A_TIME):

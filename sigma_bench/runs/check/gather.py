@@ -7,7 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sigma_bench.data import files
+import numpy as np
+
+from sigma_bench.contracts import UserError
+from sigma_bench.data import files, spans
+from sigma_bench.data.decode.backends import pick
+from sigma_bench.data.decode.interface import Seconds
 from sigma_bench.data.decode.media import PICTURES
 from sigma_bench.data.index import Index
 from sigma_bench.runs.check.lists import ReadList, compared
@@ -19,6 +24,8 @@ CLIP = 16
 WHOLE_LIMIT = 200
 """Of a data set of at most so many files every frame is decoded; of a larger one three of each file."""
 NO_LABEL = "(no label)"
+SPAN = ("path", "start", "end", "start_s", "end_s", "fps")
+"""Columns that say which frames of which file a sample is."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +39,12 @@ class Look:
 
 @dataclass(frozen=True)
 class FileState:
-    """What is known of a file: why it cannot be read, its frames (None: not counted), what read it."""
+    """What is known of a file: why it cannot be read, its frames (None: not counted), what read it, its last second."""
 
     reason: str
     count: int | None
     reader: str
+    last_s: float | None = None
 
 
 def check_set(
@@ -59,7 +67,8 @@ def check_set(
         _report(read, states[read.index.root], compared(name, read, generated), not look.quick) for read in lists
     )
     depth: Depth = "size" if look.quick else "every frame" if whole else "three frames"
-    return SetReport(name, str(folder), rule, depth, reports, tuple(said))
+    decoder = "" if look.quick else pick(look.policy).name
+    return SetReport(name, str(folder), rule, depth, decoder, reports, tuple(said))
 
 
 def _states(name: str, root: Path, paths: list[str], look: Look, whole: bool) -> dict[str, FileState]:
@@ -73,7 +82,7 @@ def _states(name: str, root: Path, paths: list[str], look: Look, whole: bool) ->
         if found is None:
             states[path] = FileState("changed while it was looked at; check again", None, "")
         else:
-            states[path] = FileState(found.reason, found.count, found.backend)
+            states[path] = FileState(found.reason, found.count, found.backend, found.last_s)
     return states
 
 
@@ -89,18 +98,17 @@ def _report(read: ReadList, states: Mapping[str, FileState], published: str, mas
     unreadable: dict[str, str] = {}
     short: dict[str, int] = {}
     readers: Counter[str] = Counter()
-    columns = [index.table.column(c).to_pylist() for c in ("path", "start", "end")]
-    for sample, path, start, end in zip(index.ids, *columns, strict=True):
+    columns = [index.table.column(c).to_pylist() for c in SPAN]
+    for sample, *span in zip(index.ids, *columns, strict=True):
         if sample in missing:
             continue
-        state = states[path]
-        reason = state.reason or _outside(start, end, state.count)
+        state = states[span[0]]
+        reason, frames = (state.reason, None) if state.reason else _frames(state, *span)
         if reason:
             unreadable[sample] = reason
             continue
         if state.reader:
             readers[state.reader] += 1
-        frames = _frames(path, start, end, state.count)
         if frames is not None and frames < CLIP:
             short[sample] = frames
     return ListReport(
@@ -121,19 +129,38 @@ def _report(read: ReadList, states: Mapping[str, FileState], published: str, mas
     )
 
 
-def _outside(start: int | None, end: int | None, count: int | None) -> str:
-    """Return what is wrong with a range of frames that the file does not hold."""
-    if count is None or (start or 0) < count:
-        return ""
-    return f"frames {start} to {end} are asked of a file that has {count}"
+def _frames(
+    state: FileState,
+    path: str,
+    start: int | None,
+    end: int | None,
+    start_s: float | None,
+    end_s: float | None,
+    fps: float | None,
+) -> tuple[str, int | None]:
+    """Return why the file does not hold a sample, or its frames: None where they are unknown, or it is a still.
 
-
-def _frames(path: str, start: int | None, end: int | None, count: int | None) -> int | None:
-    """Return the frames of a sample; None where they are not known, or where it is a still picture."""
+    The frames of a sample in seconds are counted as if the file's followed each other evenly.
+    """
+    if state.count is None:
+        return "", None
+    try:
+        if start_s is None and end_s is None:
+            span = spans.in_frames(path, state.count, start, end)
+        else:
+            span = spans.in_seconds(path, _times(state.count, state.last_s, fps), start_s, end_s)
+    except UserError as error:
+        return str(error).removeprefix(f"{path}: "), None
     still = Path(path).suffix.lower() in PICTURES or (start is not None and end == start + 1)
-    if count is None or still:
-        return None
-    return min(end if end is not None else count, count) - (start or 0)
+    return "", None if still else span.end - span.start
+
+
+def _times(count: int, last_s: float | None, fps: float | None) -> Seconds:
+    if last_s is not None:
+        return np.linspace(0, last_s, count)
+    if not fps:
+        raise UserError("it is given in seconds, and neither the file nor the list says when frames are shown")
+    return spans.at_rate(count, fps)
 
 
 def _classes(

@@ -28,7 +28,7 @@ def lines(report: SetReport, classes: bool) -> list[str]:
         classes: Show every class, not only the worst of those with something wrong.
     """
     header = ["split", "listed", "present", "missing", "unreadable", "short", "list sha256", "list"]
-    table = [[_label(e, report), *_counts(e), e.sha256[:16], e.published] for e in report.lists]
+    table = [[_label(e, report), *_counts(e, report), e.sha256[:16], e.published] for e in report.lists]
     body = _aligned([header, *table])
     body += _label_maps(report)
     body += _classes(report, classes)
@@ -65,9 +65,14 @@ def _label(entry: ListReport, report: SetReport) -> str:
     return f"{entry.split} {entry.fold}" if several or entry.fold > 1 else entry.split
 
 
-def _counts(entry: ListReport) -> list[str]:
-    counts = (entry.listed, entry.present, len(entry.missing), len(entry.unreadable), len(entry.short))
-    return [f"{count:,}" for count in counts]
+def _counts(entry: ListReport, report: SetReport) -> list[str]:
+    counts = (entry.listed, entry.present, len(entry.missing), len(entry.unreadable))
+    return [*(f"{count:,}" for count in counts), _shorts(len(entry.short), report)]
+
+
+def _shorts(count: int, report: SetReport) -> str:
+    """Return how many are short; of files that were not decoded it is not known."""
+    return "-" if report.depth == "size" else f"{count:,}"
 
 
 def _label_maps(report: SetReport) -> list[str]:
@@ -88,9 +93,10 @@ def _classes(report: SetReport, every: bool) -> list[str]:
     if not found:
         return []
     shown = found if every else sorted(found, key=lambda f: -(f[1].missing + f[1].unreadable))[:SHOWN]
-    header = ["class" if every else "classes with faults", "split", "listed", "missing", "unreadable", "short"]
+    header = ["split", "listed", "missing", "unreadable", "short", "class" if every else "classes with faults"]
     rows = [
-        [c.name, _label(e, report), *(f"{n:,}" for n in (c.listed, c.missing, c.unreadable, c.short))] for e, c in shown
+        [_label(e, report), *(f"{n:,}" for n in (c.listed, c.missing, c.unreadable)), _shorts(c.short, report), c.name]
+        for e, c in shown
     ]
     more = len(found) - len(shown)
     return [*_aligned([header, *rows]), *([f"... and {more:,} more (--classes shows all)"] if more else [])]
@@ -138,9 +144,13 @@ def _notes(report: SetReport) -> list[str]:
 
 def _readers(report: SetReport) -> list[str]:
     count = sum(e.readers.get("pyav", 0) for e in report.lists)
-    if not count or not any(VIDEO_DECODER in e.readers for e in report.lists):
+    if not count:
         return []
-    return [f"{count:,} samples are read by pyav but not by decord: pretraining takes them, an evaluation does not"]
+    if report.decoder == "pyav":
+        return [
+            f"{VIDEO_DECODER} is not installed here: pyav read the videos, as it does in pretraining and evaluation"
+        ]
+    return [f"{count:,} samples are read by pyav but not by {VIDEO_DECODER}: pretraining takes them, an evaluation not"]
 
 
 def _aligned(rows: list[list[str]]) -> list[str]:

@@ -75,7 +75,9 @@ class SetReport:
         name: Its name.
         folder: Where it lies.
         rule: What named that folder.
-        depth: How the files were looked at: by their size, three frames of each, or every frame.
+        depth: How the files were looked at: by their size, three frames of each, or every frame. By their size alone,
+            no file is known to be unreadable but an empty one, and none to be short.
+        decoder: What was to read videos; empty where nothing was decoded.
         lists: Its lists.
         said: What else is to be said.
     """
@@ -84,6 +86,7 @@ class SetReport:
     folder: str
     rule: str
     depth: Depth
+    decoder: str
     lists: tuple[ListReport, ...]
     said: tuple[str, ...] = ()
 

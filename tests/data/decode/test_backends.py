@@ -133,6 +133,7 @@ def test_auto_is_decord_for_every_file_and_pyav_only_where_decord_is_not_install
     backends.pick.cache_clear()
     monkeypatch.setattr(decord_backend.Backend, "unavailable", lambda self: "not here; install it")
     assert backends.pick("auto").name == "pyav"
+    assert backends.pick("decord+pyav").name == "pyav"
     with pytest.raises(UserError, match="not here; install it"):
         backends.pick("decord")
 
