@@ -100,11 +100,11 @@ class Mlp(nn.Module):
 class Block(nn.Module):
     """A pre-LN transformer block, without layer scale."""
 
-    def __init__(self, dim: int, heads: int, mlp_hidden: int | None = None) -> None:
+    def __init__(self, dim: int, heads: int, mlp_hidden: int | None = None, eps: float = EPS) -> None:
         super().__init__()
-        self.norm1 = nn.LayerNorm(dim, eps=EPS)
+        self.norm1 = nn.LayerNorm(dim, eps=eps)
         self.attn = Attention(dim, heads)
-        self.norm2 = nn.LayerNorm(dim, eps=EPS)
+        self.norm2 = nn.LayerNorm(dim, eps=eps)
         self.mlp = Mlp(dim, mlp_hidden or 4 * dim)
 
     def forward(self, x_BND: torch.Tensor) -> torch.Tensor:
@@ -151,6 +151,9 @@ class VideoViT(nn.Module):
         heads: Attention heads of a block.
         norm: Whether there is a LayerNorm after the last block (pretraining files have one, finetuned ones do not).
         mlp_hidden: Hidden width of a block's MLP; 4 x dim where None.
+        eps: Epsilon of every LayerNorm (1e-6 in the family's own code, 1e-12 in Hugging Face's).
+        mean: Channel means that the clips are normalised with.
+        std: Channel deviations that the clips are normalised with.
         family: Family written into `spec`.
         verified: How far the adapter that filled the weights was checked.
 
@@ -170,6 +173,9 @@ class VideoViT(nn.Module):
         norm: bool = True,
         *,
         mlp_hidden: int | None = None,
+        eps: float = EPS,
+        mean: tuple[float, float, float] = IMAGENET_MEAN,
+        std: tuple[float, float, float] = IMAGENET_STD,
         family: str = "sigma",
         verified: Verified = "none",
     ) -> None:
@@ -181,9 +187,10 @@ class VideoViT(nn.Module):
             )
         self.grid = (frames // tubelet, image_size // patch, image_size // patch)
         self.clip_shape = (3, frames, image_size, image_size)
+        self.eps = eps
         self.patch_embed = PatchEmbed(patch, tubelet, dim)
-        self.blocks = nn.ModuleList(Block(dim, heads, mlp_hidden) for _ in range(depth))
-        self.norm = nn.LayerNorm(dim, eps=EPS) if norm else nn.Identity()
+        self.blocks = nn.ModuleList(Block(dim, heads, mlp_hidden, eps) for _ in range(depth))
+        self.norm = nn.LayerNorm(dim, eps=eps) if norm else nn.Identity()
         self.positions: torch.Tensor
         self.register_buffer("positions", sincos_1d(math.prod(self.grid), dim), persistent=False)
         xavier_init(self)
@@ -197,8 +204,8 @@ class VideoViT(nn.Module):
             patch=patch,
             frames=frames,
             image_size=image_size,
-            mean=IMAGENET_MEAN,
-            std=IMAGENET_STD,
+            mean=mean,
+            std=std,
             params=sum(p.numel() for p in self.parameters()),
             has_norm=norm,
             verified=verified,

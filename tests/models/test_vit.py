@@ -163,3 +163,11 @@ def test_sincos_table_by_hand():
     assert table[2, 0].item() == pytest.approx(math.sin(2))
     assert table[2, 1].item() == pytest.approx(math.cos(2))
     assert table[2, 4].item() == pytest.approx(math.sin(2 / 10000 ** (4 / 6)), rel=1e-6)
+
+
+def test_epsilon_and_normalisation_are_the_ones_given():
+    sizes = (32, 16, 4, 2, 48, 2, 4)
+    plain, given = VideoViT(*sizes), VideoViT(*sizes, eps=1e-12, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))
+    assert {m.eps for m in plain.modules() if isinstance(m, torch.nn.LayerNorm)} == {1e-6} == {plain.eps}
+    assert {m.eps for m in given.modules() if isinstance(m, torch.nn.LayerNorm)} == {1e-12} == {given.eps}
+    assert (given.spec.mean, given.spec.std) == ((0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
