@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from sigma_bench.contracts import Verified
-from sigma_bench.models.checkpoints.adapter import Split, State, encoder_prefix, split_by_prefix
+from sigma_bench.models.checkpoints import tube_vit
+from sigma_bench.models.checkpoints.adapter import Beside, Built, Split, State, encoder_prefix, split_by_prefix
+from sigma_bench.models.checkpoints.geometry import Asked
 
 
 class Finetuned:
@@ -15,7 +19,6 @@ class Finetuned:
 
     names: tuple[str, ...] = ("videomae", "videomaev2", "mgmae", "sigma")
     by_keys = False
-    needs_norm = False
     verified: Verified = "golden"
 
     def recognises(self, state: State) -> bool:
@@ -25,6 +28,10 @@ class Finetuned:
     def split(self, state: State) -> Split:
         """Keep the encoder; the classifier and its norm are dropped."""
         prefix = encoder_prefix(state) or ""
-        split = split_by_prefix(state, prefix, ("fc_norm.", "head."))
+        split = split_by_prefix(state, prefix, (), head="")
         split.notes.append("a file without a decoder (finetuned, or an encoder alone)")
         return split
+
+    def build(self, split: Split, beside: Beside, asked: Asked, family: str, path: Path) -> Built:
+        """Build a `VideoViT`; see `Adapter.build`."""
+        return tube_vit.build(split, beside, asked, family, path, verified=self.verified, needs_norm=False)

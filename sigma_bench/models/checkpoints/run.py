@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from sigma_bench.contracts import UserError, Verified
-from sigma_bench.models.checkpoints.adapter import Split, State, split_by_prefix
+from sigma_bench.models.checkpoints import tube_vit
+from sigma_bench.models.checkpoints.adapter import Beside, Built, Split, State, split_by_prefix
+from sigma_bench.models.checkpoints.geometry import Asked
 
 FAMILY = "sigma_bench"
 FIELDS = ("image_size", "patch", "frames", "tubelet", "dim", "depth", "heads")
@@ -18,7 +20,6 @@ class OwnRun:
 
     names: tuple[str, ...] = (FAMILY,)
     by_keys = False
-    needs_norm = True
     verified: Verified = "golden"
 
     def recognises(self, state: State) -> bool:
@@ -30,6 +31,10 @@ class OwnRun:
         return split_by_prefix(
             state, "encoder.", ("decoder.", "encoder_to_decoder.", "mask_token", "prototypes", "head.")
         )
+
+    def build(self, split: Split, beside: Beside, asked: Asked, family: str, path: Path) -> Built:
+        """Build a `VideoViT`; see `Adapter.build`."""
+        return tube_vit.build(split, beside, asked, family, path, verified=self.verified, needs_norm=True)
 
 
 def described(beside: Mapping[str, Any], path: Path) -> dict[str, int] | None:

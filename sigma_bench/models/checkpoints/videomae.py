@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from sigma_bench.contracts import Verified
-from sigma_bench.models.checkpoints.adapter import Split, State, split_by_prefix
+from sigma_bench.models.checkpoints import tube_vit
+from sigma_bench.models.checkpoints.adapter import Beside, Built, Split, State, split_by_prefix
+from sigma_bench.models.checkpoints.geometry import Asked
 
 
 class VideoMAE:
@@ -11,7 +15,6 @@ class VideoMAE:
 
     names: tuple[str, ...] = ("videomae", "videomaev2", "mgmae")
     by_keys = True
-    needs_norm = True
     verified: Verified = "golden"
 
     def recognises(self, state: State) -> bool:
@@ -28,3 +31,7 @@ class VideoMAE:
         split = split_by_prefix(state, "encoder.", ("decoder.", "encoder_to_decoder.", "mask_token"))
         split.notes.append("VideoMAE, VideoMAEv2 and MGMAE files look alike and load alike")
         return split
+
+    def build(self, split: Split, beside: Beside, asked: Asked, family: str, path: Path) -> Built:
+        """Build a `VideoViT`; see `Adapter.build`."""
+        return tube_vit.build(split, beside, asked, family, path, verified=self.verified, needs_norm=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 
@@ -29,9 +31,10 @@ def check(golden: Golden) -> None:
     if path.parent != golden.path.parent or not path.is_file():
         into.skipped("checkpoint", f"{values['checkpoint']} is not beside the file")
         return
-    encoder, _ = load_encoder(
+    loaded, _ = load_encoder(
         path, family=family, heads=config["heads"], frames=config["frames"], image_size=config["img"]
     )
+    encoder: Any = loaded
     encoder.to(golden.device)
     state = unwrap(read(path).content, path).state
     tolerance = HALF_TOLERANCE if any(t.dtype == torch.float16 for t in state.values()) else TOLERANCE
