@@ -27,8 +27,6 @@ from sigma_bench.data.datasets.sources import Source
 TIMEOUT_S = 30.0
 MOST_BYTES = 64 << 20
 """No list is larger; of an archive, what it holds in all."""
-PLACES = ("", "annotations", "labels", "UCF101")
-"""Folders below the data set's own in which readers find a list."""
 
 State = Literal["in place", "not verified", "differs", "not here"]
 
@@ -74,7 +72,9 @@ def lists(name: str | None, given: Path | None, *, fetch: bool = False, as_json:
         found = [_fetched(standing) if standing.state == "not here" else standing for standing in found]
     code = 0 if all(s.state in ("in place", "not verified") for s in found) else 1
     if as_json:
-        return [json.dumps({"lists": [{**asdict(s), "target": str(s.target)} for s in found], "exit_code": code})], code
+        pages = [asdict(page) for dataset in chosen for page in sources.of(dataset)[1]]
+        listed = [{**asdict(s), "target": str(s.target)} for s in found]
+        return [json.dumps({"lists": listed, "pages": pages, "exit_code": code}, indent=1)], code
     out: list[str] = []
     for dataset in chosen:
         out += _shown(dataset, [s for s in found if s.source.dataset == dataset])
@@ -86,7 +86,7 @@ def content_sha256(folder: Path, name: str) -> str:
     digest = hashlib.sha256()
     paths = sorted(f"{name}/{p.relative_to(folder).as_posix()}" for p in folder.rglob("*") if p.is_file())
     for path in paths:
-        own = hashlib.sha256((folder / PurePosixPath(path).relative_to(name)).read_bytes()).hexdigest()
+        own = _sha256((folder / PurePosixPath(path).relative_to(name)).read_bytes())
         digest.update(f"{path} {own}\n".encode())
     return digest.hexdigest()
 
@@ -95,7 +95,7 @@ def download(url: str) -> bytes:
     """Return what an https address holds.
 
     Raises:
-        OSError: It cannot be reached, is no https address, or is larger than any list.
+        OSError: It cannot be reached, is no https address, or what came is cut short or larger than any list.
     """
     if not url.startswith("https://"):
         raise OSError(f"{url} is no https address")
@@ -103,29 +103,36 @@ def download(url: str) -> bytes:
         if not answer.geturl().startswith("https://"):
             raise OSError(f"{url} leads to {answer.geturl()}, which is no https address")
         content: bytes = answer.read(MOST_BYTES + 1)
+        to_come = answer.length
     if len(content) > MOST_BYTES:
         raise OSError(f"{url} is larger than {MOST_BYTES >> 20} MiB, which no list is")
+    if to_come:
+        raise OSError(f"{url} broke off after {len(content)} bytes, {to_come} before its end; try again")
     return content
 
 
 def _standing(source: Source, given: Path | None) -> Standing:
     place = roots.find(source.dataset, given)
     folder = place.folder if place is not None else roots.base(given) / source.dataset
-    if source.unpacked:
-        target = folder / source.unpacked
-        return Standing(source, target, _state(target, source.unpacked_sha256, source.unpacked))
-    candidates = [folder / below / source.place for below in PLACES]
-    target = next((path for path in candidates if path.is_file()), candidates[0])
-    return Standing(source, target, _state(target, source.sha256, ""))
+    candidates = [folder / below / (source.unpacked or source.place) for below in source.below]
+    target = next((path for path in candidates if path.exists()), candidates[0])
+    return Standing(source, target, _state(source, target))
 
 
-def _state(target: Path, sha256: str | None, folder: str) -> State:
+def _state(source: Source, target: Path) -> State:
     if not target.exists():
         return "not here"
+    sha256 = source.unpacked_sha256 if source.unpacked else source.sha256
     if sha256 is None:
         return "not verified"
-    found = content_sha256(target, folder) if folder else hashlib.sha256(target.read_bytes()).hexdigest()
-    return "in place" if found == sha256 else "differs"
+    if target.is_dir() != bool(source.unpacked):
+        return "differs"
+    own = content_sha256(target, source.unpacked) if source.unpacked else _sha256(target.read_bytes())
+    return "in place" if own == sha256 else "differs"
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _fetched(standing: Standing) -> Standing:
@@ -135,16 +142,17 @@ def _fetched(standing: Standing) -> Standing:
         content = download(source.url)
     except (OSError, urllib.error.URLError, http.client.HTTPException) as error:
         return Standing(source, target, "not here", f"could not be fetched: {error}")
-    found = hashlib.sha256(content).hexdigest()
+    found = _sha256(content)
     if source.sha256 is not None and found != source.sha256:
         return Standing(source, target, "not here", f"what was fetched has SHA-256 {found}; not kept")
-    target.parent.mkdir(parents=True, exist_ok=True)
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         _put(target, (lambda draft: _unpack(content, source.unpacked, draft)) if source.unpacked else content)
     except (zipfile.BadZipFile, zlib.error, UserError) as error:
         return Standing(source, target, "not here", f"what was fetched cannot be unpacked: {error}")
-    sha256 = source.unpacked_sha256 if source.unpacked else source.sha256
-    return Standing(source, target, _state(target, sha256, source.unpacked), f"fetched, SHA-256 {found}")
+    except OSError as error:
+        return Standing(source, target, "not here", f"what was fetched cannot be written: {error}")
+    return Standing(source, target, _state(source, target), f"fetched, SHA-256 {found}")
 
 
 def _put(target: Path, content: bytes | Callable[[Path], None]) -> None:
@@ -190,11 +198,13 @@ def _shown(dataset: str, found: list[Standing]) -> list[str]:
         out.append(f"      SHA-256     {source.sha256 or 'not known: what is there is not verified'}")
         if standing.state == "differs":
             out.append(
-                "      it has another SHA-256 and is left as it is: another list is marked `list: other` in rows"
+                "      it is another file and left as it is; data check tells whether it holds the published list"
             )
+            out.append("      all the same (line ends may differ), and rows on another are marked `list: other`")
         if standing.said:
             out.append(f"      {standing.said}")
         if standing.state == "not here":
-            out.append(f"      fetch it with --fetch, or place {source.url} there by hand")
+            what = f"the folder {source.unpacked} of {source.url}" if source.unpacked else source.url
+            out.append(f"      {'' if standing.said else 'fetch it with --fetch, or '}place {what} there by hand")
     out += [f"  page          {page.what}: {page.url}" for page in sources.of(dataset)[1]]
     return out

@@ -5,7 +5,10 @@ import hashlib
 import io
 import json
 import re
+import socket
+import threading
 import urllib.error
+import urllib.request
 import zipfile
 from dataclasses import replace
 
@@ -115,6 +118,7 @@ def test_without_network_it_is_said_what_belongs_where(tmp_path, monkeypatch):
     lines, code = lists.lists("ytvos", tmp_path, fetch=True)
     text = "\n".join(lines)
     assert code == 1
+    assert "--fetch" not in text  # it was just tried
     for part in ("no route", "val.txt there by hand", str(tmp_path / "ytvos" / "val.txt"), "5b1ebb10e2a5d66b"):
         assert part in text
 
@@ -139,6 +143,8 @@ def test_only_https_is_read_and_not_more_than_a_list_has(monkeypatch):
         lists.download("file:///etc/hostname")
 
     class Answer(io.BytesIO):
+        length = 0
+
         def geturl(self):
             return "https://example.org"
 
@@ -149,6 +155,73 @@ def test_only_https_is_read_and_not_more_than_a_list_has(monkeypatch):
     monkeypatch.setattr(Answer, "geturl", lambda self: "http://example.org")
     with pytest.raises(OSError, match="leads to http:"):
         lists.download("https://example.org")
+
+
+HALF = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"
+CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"
+AWAY = b"HTTP/1.1 302 Found\r\nLocation: file:///etc/hostname\r\n\r\n"
+ABSENT = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+SILENT = b""
+NO_HTTP = b"\x00\x01\x02 no HTTP"
+
+
+@pytest.mark.parametrize("answer", [HALF, CHUNKS, AWAY, ABSENT, SILENT, NO_HTTP])
+def test_a_faulty_answer_is_told_and_nothing_is_kept(tmp_path, monkeypatch, answer):
+    server = socket.create_server(("127.0.0.1", 0))
+    address = f"http://127.0.0.1:{server.getsockname()[1]}"
+
+    def serve_once():
+        taken, _ = server.accept()
+        with taken:
+            taken.recv(65536)
+            taken.sendall(answer)
+
+    original = urllib.request.urlopen
+
+    def plain(url, timeout):
+        opened = original(address, timeout=timeout)
+        monkeypatch.setattr(opened, "geturl", lambda: url, raising=False)
+        return opened
+
+    monkeypatch.setattr(lists.urllib.request, "urlopen", plain)
+    only(monkeypatch, replace(a_source(b""), sha256=None))  # no hash would tell half a list
+    with server:
+        thread = threading.Thread(target=serve_once)
+        thread.start()
+        [found], code = standings("finegym", tmp_path, fetch=True)
+        thread.join()
+    assert (found["state"], code) == ("not here", 1)
+    assert found["said"].startswith("could not be fetched: ")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_written_hides_no_other_list(tmp_path, monkeypatch):
+    only(monkeypatch, a_source(b"a"), replace(a_source(b"a"), dataset="ytvos"))
+    serve(monkeypatch, b"a")
+    (tmp_path / "finegym").write_text("a file, no folder")
+    found, code = standings(None, tmp_path, fetch=True)
+    assert [entry["state"] for entry in found] == ["not here", "in place"]
+    assert "cannot be written" in found[0]["said"]
+    assert code == 1
+
+
+def test_pages_are_told_of_sets_without_lists_of_their_own(tmp_path):
+    lines, code = lists.lists("hmdb51", tmp_path, as_json=True)
+    content = json.loads(lines[0])
+    assert (content["lists"], code) == ([], 0)
+    assert [page["what"] for page in content["pages"]] == ["hmdb51_org.rar and test_train_splits.rar"]
+
+
+@pytest.mark.parametrize("below", ["ucf526", "data/ori_data/ucf526"])
+def test_a_list_is_in_place_wherever_its_reader_looks(shared, tmp_path, below):
+    with zipfile.ZipFile(shared / "annotations/ucfrep/ucf526_annotations.zip") as archive:
+        archive.extractall(tmp_path / "ucfrep" / below)
+    [found], code = standings("ucfrep", tmp_path)
+    assert (found["state"], code) == ("in place", 0)
+    assert ucfrep.splits(tmp_path / "ucfrep")
+    (tmp_path / "ucf101/UCF101/ucfTrainTestlist").mkdir(parents=True)
+    (tmp_path / "ucf101/UCF101/ucfTrainTestlist/classInd.txt").write_text("1 Run\n")
+    assert standings("ucf101", tmp_path)[0][0]["state"] == "differs"
 
 
 def test_an_unknown_data_set_is_refused(tmp_path):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from sigma_bench.data.datasets import list_file, ucf101, ucfrep
 
 FINEGYM = ("SDOlivia/FineGym", "0331d05e8ecb9b10a94498c11a7dcc1c9dcf95f5")
 FINEGYM_CATEGORIES = ("SDOlivia/FineGym", "5d7bb3a308e820da542774fce417849b0062a562")
@@ -30,6 +32,7 @@ class Source:
         sha256: Of the published file; None where no copy of it was at hand to measure.
         unpacked: Folder that the archive holds, which is put into the data set's folder instead of the archive.
         unpacked_sha256: Hash of that folder, see `sigma_bench.runs.lists`.
+        below: Folders below the data set's own in which its reader looks for `place`; the first is where it is put.
     """
 
     dataset: str
@@ -42,6 +45,7 @@ class Source:
     sha256: str | None = None
     unpacked: str = ""
     unpacked_sha256: str | None = None
+    below: tuple[str, ...] = list_file.PLACES
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,8 @@ def _gym(what: str, name: str, sha256: str | None, at: tuple[str, str] = FINEGYM
 
 def _ucf101(name: str, sha256: str) -> Source:
     path = f"action_recognition/data/ucf101/ucfTrainTestlist/{name}"
-    return _file("ucf101", "official list, a copy", SEVERE, path, sha256, f"ucfTrainTestlist/{name}")
+    source = _file("ucf101", "official list, a copy", SEVERE, path, sha256, f"{ucf101.LISTS}/{name}")
+    return replace(source, below=ucf101.ROOTS)
 
 
 SOURCES: tuple[Source, ...] = (
@@ -99,6 +104,7 @@ SOURCES: tuple[Source, ...] = (
         "08b2b8a88c2728e9aa6de6c62dc6b02f1941dfa2c3adb28dab5852c12695ae3c",
         "annotations",
         "b1c11ded96a9764aea613affd5d92784031605ef8e913e4d240ec828e496fbb5",
+        ucfrep.ROOTS,
     ),
     _file(
         "ytvos",

@@ -11,6 +11,8 @@ from sigma_bench.data.index import Index, Sample
 
 VIDEOS = "UCF-101"
 LISTS = "ucfTrainTestlist"
+ROOTS = ("", "UCF101")
+"""Folders below the root in which the two are looked for, side by side, in this order."""
 FOLDS = (1, 2, 3)
 
 _NAME = re.compile(r"(v_.+_(g\d+)_c\d+)\.[A-Za-z0-9]+")
@@ -52,7 +54,7 @@ def read(root: Path, split: str, *, fold: int = 1) -> Index:
 
 
 def _base(root: Path) -> Path:
-    places = [root, root / "UCF101"]
+    places = [root / place for place in ROOTS]
     for place in places:
         if (place / VIDEOS).is_dir() and (place / LISTS).is_dir():
             return place
