@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,9 @@ def compare(request: tuple[str, str, float | None, float | None, int]) -> tuple[
     """
     first, second, start_s, end_s, seed = request
     backend = pick()
-    offset, count = _first_frame(first, start_s, end_s), _opened(second).count
+    offset = _first_frame(first, start_s, end_s)
+    with _opened(second) as reader:
+        count = reader.count
     start = int(np.random.default_rng(seed).integers(max(1, count - (FRAMES - 1) * STRIDE)))
     indices = np.minimum(start + STRIDE * np.arange(FRAMES), count - 1)
     ways = ((first, (indices + offset).tolist()), (second, indices.tolist()))
@@ -41,22 +44,22 @@ def compare(request: tuple[str, str, float | None, float | None, int]) -> tuple[
     for _ in range(REPEATS + 1):  # the first of each fills the caches
         for spent, (path, wanted) in zip(taken, ways, strict=True):
             began = time.process_time()
-            reader = _opened(path)
-            reader.frames(wanted)
-            reader.close()
+            with _opened(path) as reader:
+                reader.frames(wanted)
             spent.append(time.process_time() - began)
     best = [min(spent[1:]) for spent in taken]
     return [], {"first_s": best[0], "second_s": best[1], "decoder": f"{backend.name} {backend.version()}"}
 
 
 def _first_frame(path: str, start_s: float | None, end_s: float | None) -> int:
-    if end_s is None:
+    if start_s is None and end_s is None:
         return 0
-    times = _opened(path).times
+    with _opened(path) as reader:
+        times = reader.times
     if times is None:
         raise DecodeError(path, "has neither time stamps nor a rate")
     return spans.in_seconds(path, times, start_s, end_s).start
 
 
-def _opened(path: str) -> Reader:
-    return open_media(pick(), path)
+def _opened(path: str) -> closing[Reader]:
+    return closing(open_media(pick(), path))

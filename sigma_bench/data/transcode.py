@@ -23,6 +23,7 @@ from sigma_bench.data.decode.backends import pick
 from sigma_bench.data.decode.errors import DecodeError
 from sigma_bench.data.decode.interface import Frames, Reader
 from sigma_bench.data.decode.media import open_media
+from sigma_bench.data.decode.member import named
 from sigma_bench.data.decode.scan import open_video
 
 SOURCE_DECODER = "pyav"
@@ -190,8 +191,9 @@ def _clock(source: str, reader: Reader, seconds: np.ndarray, container: str) -> 
     gap = float(np.median(np.diff(seconds))) if len(seconds) > 1 else 1 / float(DEFAULT_RATE)
     rate = Fraction(1 / gap).limit_denominator(1001)
     colours, base = "yuv420p", Fraction(1, 90000)
-    if os.path.isfile(source):
-        opened, stream = open_video(source)
+    if not os.path.isdir(source):
+        with named(source) as name:
+            opened, stream = open_video(name)
         with opened:
             colours = "yuv444p" if "444" in str(stream.codec_context.pix_fmt) else colours
             base = Fraction(1, stream.time_base.denominator) if reader.times is not None else base

@@ -18,17 +18,17 @@ from sigma_bench.contracts import UserError
 from sigma_bench.data import files
 from sigma_bench.data.datasets.folder import EXTENSIONS
 from sigma_bench.data.decode.pool import DecodePool
+from sigma_bench.data.miniatures.publish import MARKER, RECORDS, mark_copy
 from sigma_bench.data.speed import FRAMES, STRIDE
 from sigma_bench.data.transcode import FORMATS, Request, Settings, partial
 from sigma_bench.progress import Reporter
 from sigma_bench.runs.check.lists import read_all
 from sigma_bench.runs.copies import FOLDER, ends
 
-JOURNAL = "transcode.jsonl"
-"""In the copy: a line a video that is done, by which a later run goes on."""
-REPORT = "transcode.json"
-"""In the copy: settings, counts, what could not be re-encoded and why, sizes, decoding cost."""
-LEFT_OUT = ("miniature.json", JOURNAL, REPORT)
+JOURNAL, REPORT = RECORDS
+"""In the copy: a line a video that is done, by which a later run goes on; and settings, counts, what could not be
+re-encoded and why, sizes, decoding cost."""
+LEFT_OUT = (MARKER, JOURNAL, REPORT)
 """Files of the source that do not describe the copy."""
 RENAMED = frozenset({"ssv2", "mini_ssv2", "finegym"})
 """Data sets whose readers take .mp4 in place of the official ending; in the others files keep their names."""
@@ -54,22 +54,46 @@ def transcode(
     """Re-encode a data set below `out`; return what to say of it and the exit code, 1 where videos were left out.
 
     Raises:
-        UserError: There is no such data set, it holds no videos, or the copy would lie in it.
+        UserError: There is no such data set, it holds no videos, the copy would lie in it, or where the copy goes
+            there is something else.
     """
     source, target = ends(name, data, data_root, out)
     requests, copied = plan(name, source, target, settings)
     target.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(target.parent / f".{target.name}.lock", timeout=0):
+            _claim(source, target, requests)
             outcome = _unfit(requests)
             fit = [request for request in requests if request.target not in outcome.broken]
             _run(fit, target, workers, outcome)
             for path in copied:
                 _copy(source / path, target / path)
             lines = _report(name, target, settings, requests, outcome)
+            if (source / MARKER).is_file():
+                mark_copy(source, target)
     except Timeout as error:
         raise UserError(f"another process writes to {target}; wait for it") from error
     return lines, 1 if outcome.broken else 0
+
+
+def _claim(source: Path, target: Path, requests: list[Request]) -> None:
+    """Refuse a folder that holds anything but a copy of `source`, whole or not; a miniature's is marked from the start.
+
+    Files are written over, so that another data set, even the same one from elsewhere, would be lost or mixed in.
+    """
+    if any(target.iterdir()) and not (target / JOURNAL).is_file():
+        raise UserError(f"{target} holds files and is no re-encoded copy (no {JOURNAL}); name another --out")
+    wanted = {request.target for request in requests}
+    for path, entry in _journal(target / JOURNAL).items():
+        made_of = Path(entry["asked"]["source"])
+        of_source = made_of.resolve().is_relative_to(source.resolve()) and files.is_file(made_of)
+        if path not in wanted and os.path.isfile(path) and not of_source:
+            raise UserError(
+                f"{path} was made of {made_of}, which is no file of {source}; remove it, or name another --out"
+            )
+    (target / JOURNAL).touch()
+    if (source / MARKER).is_file():
+        _copy(source / MARKER, target / MARKER)
 
 
 def plan(name: str, source: Path, target: Path, settings: Settings) -> tuple[list[Request], list[str]]:

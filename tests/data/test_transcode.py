@@ -108,6 +108,7 @@ def test_a_stretch_in_seconds_is_cut_out_by_the_rule_of_spans(shared, tmp_path):
         found = [psnr(after.frames([index])[0], before.frames([span.start + index + d])[0]) for d in (-1, 0, 1)]
         assert int(np.argmax(found)) == 1
     info = speed.compare((str(source), str(target), 2.0, 4.0, 0))[1]
+    assert speed._first_frame(str(source), 2.0, None) == speed._first_frame(str(source), 2.0, 4.0) == span.start > 0
     assert info["first_s"] > 0
     assert info["second_s"] > 0
 

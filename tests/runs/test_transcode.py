@@ -1,6 +1,8 @@
 import json
 import os
+import shutil
 
+import av
 import numpy as np
 import pytest
 
@@ -8,6 +10,8 @@ from sigma_bench.contracts import UserError
 from sigma_bench.data.datasets import finegym, folder, ssv2, ucf101
 from sigma_bench.data.decode.backends import pick
 from sigma_bench.data.miniatures import video
+from sigma_bench.data.miniatures.publish import MARKER, publish
+from sigma_bench.data.packing import pack
 from sigma_bench.data.transcode import Request, Settings
 from sigma_bench.runs.transcode import JOURNAL, REPORT, plan, transcode
 
@@ -112,6 +116,66 @@ def test_a_source_that_breaks_later_leaves_the_copy(ucf, tmp_path):
     path.write_bytes(b"nothing")
     assert run("ucf101", tmp_path / "out", ucf.parent)[1] == 1
     assert not (tmp_path / "out" / "ucf101" / path.relative_to(ucf)).exists()
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(ucf, tmp_path):
+    for place in ("UCF-101/Jump/v_Jump_g01_c01.avi", "ucfTrainTestlist/classInd.txt"):
+        path = tmp_path / "other" / "ucf101" / place
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"theirs")
+    before = {path: path.stat() for path in (tmp_path / "other" / "ucf101").rglob("*")}
+    with pytest.raises(UserError, match=r"ucf101 holds files and is no re-encoded copy.*--out"):
+        run("ucf101", tmp_path / "other", ucf.parent)
+    assert {path: path.stat() for path in (tmp_path / "other" / "ucf101").rglob("*")} == before
+
+
+def test_copies_of_two_sources_are_never_mixed(ucf, tmp_path):
+    for name in ("one", "two"):
+        clip(tmp_path / name / f"{name}.mp4", 1)
+    run(f"folder:{tmp_path / 'one'}", tmp_path / "out")
+    with pytest.raises(UserError, match=r"out/one\.mp4 was made of .*one/one\.mp4, which is no file of .*two"):
+        run(f"folder:{tmp_path / 'two'}", tmp_path / "out")
+    (tmp_path / "one" / "one.mp4").rename(tmp_path / "one" / "renamed.mp4")
+    with pytest.raises(UserError, match=r"out/one\.mp4 was made of .*no file of"):
+        run(f"folder:{tmp_path / 'one'}", tmp_path / "out")
+    (tmp_path / "out" / "one.mp4").unlink()
+    run(f"folder:{tmp_path / 'one'}", tmp_path / "out")
+    assert folder.read(tmp_path / "out").ids == ("renamed.mp4",)
+
+
+def test_the_copy_of_a_miniature_is_one_of_its_own_hash(ucf, tmp_path, monkeypatch):
+    from sigma_bench.runs import transcode as module
+
+    made = publish(
+        tmp_path / "root" / "ucf101", "ucf101", 1, {"seed": 3}, lambda to: shutil.copytree(ucf, to, dirs_exist_ok=True)
+    )
+    true = module._report
+    monkeypatch.setattr(module, "_report", lambda *_: 1 / 0)  # ended just before it is whole
+    with pytest.raises(ZeroDivisionError):
+        run("ucf101", tmp_path / "out", tmp_path / "root")
+    assert (tmp_path / "out" / "ucf101" / MARKER).is_file()  # never taken for the real data set
+    monkeypatch.setattr(module, "_report", true)
+    marks = []
+    for _ in range(2):
+        run("ucf101", tmp_path / "out", tmp_path / "root")
+        marks.append(json.loads((tmp_path / "out" / "ucf101" / MARKER).read_text()))
+    assert marks[0] == marks[1]
+    assert (marks[0]["name"], marks[0]["settings"], marks[0]["files"]) == ("ucf101", {"seed": 3}, made.files)
+    assert marks[0]["sha256"] != made.sha256
+    found = publish(tmp_path / "out" / "ucf101", "ucf101", 1, {"seed": 3}, lambda _: 1 / 0)
+    assert (found.reused, found.sha256) == (True, marks[0]["sha256"])
+
+
+def test_a_packed_source_gives_the_copy_of_the_plain_one(ucf, tmp_path):
+    pack(ucf, tmp_path / "packed" / "ucf101", 1 << 20)
+    run("ucf101", tmp_path / "one", ucf.parent)
+    run("ucf101", tmp_path / "two", tmp_path / "packed")
+    for path in stamps(ucf):
+        for out in ("one", "two"):
+            target = tmp_path / out / "ucf101" / path.relative_to(ucf)
+            with av.open(str(target)) as file:
+                assert file.streams.video[0].codec_context.pix_fmt == "yuv444p"
+            assert np.array_equal(pick("pyav").open(target).times, pick("pyav").open(path).times)
 
 
 @pytest.mark.parametrize("place", ["", "inside", ".."])

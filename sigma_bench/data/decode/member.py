@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import BinaryIO, cast
 
+from sigma_bench.data import files
 from sigma_bench.data.decode.errors import DecodeError
 from sigma_bench.data.decode.interface import Backend, Frames, Reader, Seconds
 
@@ -59,6 +61,22 @@ class MemberReader:
         """Release the memory."""
         self._reader.close()
         self._file.close()
+
+
+@contextmanager
+def named(path: str | os.PathLike[str]) -> Iterator[str]:
+    """Yield the name under which FFmpeg can open a video: its own, or that of its content where it is packed.
+
+    Raises:
+        DecodeError: Its pack is damaged.
+    """
+    content = None if os.path.exists(path) else files.member(path)
+    if content is None:
+        yield os.fspath(path)
+        return
+    file, name = _nameless(content)
+    with file:
+        yield name
 
 
 def _nameless(content: bytes) -> tuple[BinaryIO, str]:

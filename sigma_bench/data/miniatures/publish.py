@@ -19,6 +19,8 @@ from sigma_bench.data import files
 
 MARKER = "miniature.json"
 """File at the root of every miniature: name, version, settings, number of files and bytes, hash of all files."""
+RECORDS = ("transcode.jsonl", "transcode.json")
+"""Files at the root of a re-encoded copy that tell how it was made, and are no part of the data."""
 
 _log = logging.getLogger(__name__)
 
@@ -78,6 +80,18 @@ def publish(
     return Miniature(root, False, **made)
 
 
+def mark_copy(source: Path, copy: Path) -> None:
+    """Mark a copy of a miniature as one of the same version and settings, with the hash of the copy's own files.
+
+    Raises:
+        UserError: `source` is no miniature.
+    """
+    text = json.dumps({**(_marker(source) or {}), **_measure(copy)}, indent=1, sort_keys=True) + "\n"
+    partial = copy / f".{MARKER}.partial"
+    partial.write_text(text, encoding="utf-8", newline="\n")
+    os.replace(partial, copy / MARKER)
+
+
 def _marker(root: Path) -> dict[str, Any] | None:
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return None
@@ -93,7 +107,7 @@ def _marker(root: Path) -> dict[str, Any] | None:
 
 def _measure(folder: Path) -> dict[str, Any]:
     digest, size = hashlib.sha256(), 0
-    names = [name for name in files.walk(folder) if name != MARKER]
+    names = [name for name in files.walk(folder) if name not in (MARKER, *RECORDS)]
     for name in names:
         data = files.read(folder / name)
         size += len(data)
