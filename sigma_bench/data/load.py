@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,7 +97,7 @@ def load_clips(request: ClipRequest) -> tuple[list[np.ndarray], dict[str, Any]]:
         `backend` (that read the file).
 
     Raises:
-        DecodeError: The file cannot be decoded.
+        DecodeError: The file cannot be decoded, or is a folder that lacks frames where the list counts or times them.
         UserError: A rule of that name does not exist, the sample starts after the file's end, or it is given in seconds
             and nothing says when the frames of the file are shown.
     """
@@ -138,6 +139,10 @@ def _rng(seed: tuple[int, ...], clip: int) -> np.random.RandomState:
 
 def _span(request: ClipRequest, reader: Reader) -> Span:
     start_s, end_s, fps = request.start_s, request.end_s, request.fps
+    if os.path.isdir(request.path) and {fps, request.start, request.end, start_s, end_s} != {None}:
+        from sigma_bench.data.decode.stills import unbroken
+
+        unbroken(Path(request.path))
     if start_s is None and end_s is None:
         return spans.in_frames(request.path, reader.count, request.start, request.end)
     if request.start is not None or request.end is not None:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from sigma_bench.contracts import UserError
 from sigma_bench.data import load
+from sigma_bench.data.decode.errors import DecodeError
 from sigma_bench.data.index import Index, Sample
 from sigma_bench.data.load import ClipRequest, load_clips
 from sigma_bench.data.miniatures.video import encode
@@ -161,6 +162,18 @@ def test_a_folder_of_frames_is_a_clip(tmp_path):
     assert info["indices"] == [[3, 5, 7, 9]]
     assert arrays[0][:, 0, 0, 0].tolist() == [60, 100, 140, 180]
     assert info["backend"] == "pillow"
+
+
+@pytest.mark.parametrize("where", [{"fps": 24.0}, {"start": 1}, {"end": 3}, {"start_s": 0.1, "fps": 24.0}])
+def test_a_folder_that_lacks_a_frame_is_refused_where_the_list_counts_or_times_them(tmp_path, where):
+    for number in (1, 2, 4, 5):
+        Image.new("RGB", (20, 12)).save(tmp_path / f"{number:05d}.png")
+    request = ClipRequest(str(tmp_path), "dense_test", frames=4)
+    assert load_clips(request)[1]["count"] == 4
+    with pytest.raises(DecodeError, match="frame 4 follows frame 2, where frames are 1 apart"):
+        load_clips(replace(request, **where))
+    Image.new("RGB", (20, 12)).save(tmp_path / "00003.png")
+    assert load_clips(replace(request, **where))[1]["count"] == 5
 
 
 def test_rows_of_an_index_say_where_their_samples_lie(tmp_path):

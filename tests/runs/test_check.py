@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from sigma_bench.contracts import UserError
+from sigma_bench.data.datasets import charades
 from sigma_bench.data.decode import backends, decord_backend
 from sigma_bench.data.index import Index, Sample
 from sigma_bench.data.miniatures import video
@@ -232,6 +233,25 @@ def test_a_folder_of_frames_takes_the_rate_of_its_list(root):
     assert "neither the file nor the list says" in entry.unreadable["unknown"]
 
 
+@pytest.mark.parametrize("quick", [True, False])
+def test_a_frame_absent_from_a_folder_of_charades_is_told(root, quick):
+    folder = root / "charades"
+    for name in ("AAAA1", "AAAA2"):
+        (folder / "Charades_v1_rgb" / name).mkdir(parents=True)
+        for number in range(1, 31):
+            Image.new("RGB", (8, 8)).save(folder / "Charades_v1_rgb" / name / f"{name}-{number:06d}.jpg")
+    (folder / "Charades_v1_classes.txt").write_text("c000 Running\n")
+    for split, name in (("train", "AAAA1"), ("test", "AAAA2")):
+        row = f"{name},S1,Kitchen,5,6,Yes,Runs.,door,Runs.,c000 0.20 1.00,1.25\n"
+        (folder / f"Charades_v1_{split}.csv").write_text(",".join(charades.HEADER) + "\n" + row)
+    assert found(root, "charades", quick=quick)[1] == 0
+    (folder / "Charades_v1_rgb" / "AAAA2" / "AAAA2-000017.jpg").unlink()
+    lists, code = found(root, "charades", quick=quick)
+    assert code == 1
+    assert lists["train", 1]["unreadable"] == {}
+    assert lists["test", 1]["unreadable"]["AAAA2"].startswith("frame 18 follows frame 16, where frames are 1 apart; ")
+
+
 def test_without_decord_a_check_is_by_pyav_and_says_so(root, monkeypatch):
     monkeypatch.setattr(decord_backend.Backend, "unavailable", lambda self: "not here")
     backends.pick.cache_clear()
@@ -270,8 +290,12 @@ def test_all_takes_what_is_found_and_tells_the_others(root):
     assert f"ucf101  {root / 'ucf101'} (--data-root)" in text
     assert "hmdb51  cannot be read: no split files" in text
     assert f"k400  not found: looked at {root / 'k400'} (--data-root)" in text
-    with pytest.raises(UserError, match="no data set is found"):
+    with pytest.raises(UserError, match=r"no data set is found in .*nowhere \(--data-root\); `sigma-bench data where`"):
         check([], root / "nowhere", every=True)
+    with pytest.raises(
+        UserError, match=r"nowhere/miniature \(--data-root\); write them: sigma-bench data miniature all"
+    ):
+        check([], root / "nowhere", every=True, data="miniature")
 
 
 def test_a_faulty_entry_for_one_set_does_not_hide_the_others(root, tmp_path, monkeypatch):

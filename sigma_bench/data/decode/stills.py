@@ -14,6 +14,7 @@ import struct
 import zlib
 from collections.abc import Callable, Sequence
 from importlib import metadata
+from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
@@ -73,6 +74,26 @@ def numbered(folder: Path) -> dict[int, str]:
     if not found:
         raise DecodeError(folder, f"no frame: no file in it ends in {', '.join(sorted(PICTURES))}")
     return {number: found[number] for number in sorted(found)}
+
+
+def unbroken(folder: Path) -> None:
+    """Check that the frames in a folder follow one another in equal steps of their numbers, whatever the first.
+
+    Where a list says at which frame or second something happens, an absent frame would shift all after it.
+
+    Raises:
+        DecodeError: A frame is absent, or the folder holds none.
+    """
+    numbers = list(numbered(folder))
+    steps = [after - before for before, after in pairwise(numbers)]
+    step = min(steps, default=1)
+    for before, after in pairwise(numbers):
+        if after - before != step:
+            raise DecodeError(
+                folder,
+                f"frame {after} follows frame {before}, where frames are {step} apart; all after an absent one would "
+                "stand for earlier moments, so extract the video anew",
+            )
 
 
 class Still:

@@ -12,8 +12,10 @@ import numpy as np
 from sigma_bench.contracts import UserError
 from sigma_bench.data import files, spans
 from sigma_bench.data.decode.backends import pick
+from sigma_bench.data.decode.errors import DecodeError
 from sigma_bench.data.decode.interface import Seconds
 from sigma_bench.data.decode.media import PICTURES
+from sigma_bench.data.decode.stills import unbroken
 from sigma_bench.data.index import Index
 from sigma_bench.runs.check.lists import ReadList, compared
 from sigma_bench.runs.check.report import ClassReport, Depth, ListReport, SetReport
@@ -103,7 +105,7 @@ def _report(read: ReadList, states: Mapping[str, FileState], published: str, mas
         if sample in missing:
             continue
         state = states[span[0]]
-        reason, frames = (state.reason, None) if state.reason else _frames(state, *span)
+        reason, frames = (state.reason, None) if state.reason else _frames(index.root, state, *span)
         if reason:
             unreadable[sample] = reason
             continue
@@ -130,6 +132,7 @@ def _report(read: ReadList, states: Mapping[str, FileState], published: str, mas
 
 
 def _frames(
+    root: Path,
     state: FileState,
     path: str,
     start: int | None,
@@ -142,15 +145,19 @@ def _frames(
 
     The frames of a sample in seconds are counted as if the file's followed each other evenly.
     """
-    if state.count is None:
-        return "", None
     try:
+        if {start, end, start_s, end_s, fps} != {None} and (root / path).is_dir():
+            unbroken(root / path)
+        if state.count is None:
+            return "", None
         if start_s is None and end_s is None:
             span = spans.in_frames(path, state.count, start, end)
         else:
             span = spans.in_seconds(path, _times(state.count, state.last_s, fps), start_s, end_s)
     except UserError as error:
         return str(error).removeprefix(f"{path}: "), None
+    except DecodeError as error:
+        return error.reason, None
     still = Path(path).suffix.lower() in PICTURES or (start is not None and end == start + 1)
     return "", None if still else span.end - span.start
 

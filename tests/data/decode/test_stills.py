@@ -11,7 +11,7 @@ from PIL import Image
 
 from sigma_bench.data.decode.errors import DecodeError
 from sigma_bench.data.decode.probe import probe
-from sigma_bench.data.decode.stills import FrameFolder, Still, numbered
+from sigma_bench.data.decode.stills import FrameFolder, Still, numbered, unbroken
 
 Y, X = np.mgrid[:48, :64]
 COLOURS = np.stack([X * 3, Y * 4, (X + Y) * 2], axis=-1).astype(np.uint8)
@@ -240,3 +240,18 @@ def test_decoding_videos_does_not_import_pillow():
         "sys.exit('PIL' in sys.modules or 'torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@given(first=st.integers(0, 9), step=st.integers(1, 5), count=st.integers(1, 30), data=st.data())
+def test_a_folder_lacks_no_frame_or_says_so(tmp_path_factory, first, step, count, data):
+    folder = tmp_path_factory.mktemp("frames")
+    for number in range(first, first + step * count, step):
+        (folder / f"{number:04d}.jpg").touch()
+    unbroken(folder)
+    if count > 3:
+        before = first + step * data.draw(st.integers(0, count - 3))
+        (folder / f"{before + step:04d}.jpg").unlink()
+        with pytest.raises(
+            DecodeError, match=f"frame {before + 2 * step} follows frame {before}, where .* {step} apart"
+        ):
+            unbroken(folder)
