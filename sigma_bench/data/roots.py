@@ -39,6 +39,10 @@ class Place:
         return f"{self.folder} ({self.rule})"
 
 
+Given = Path | Place | None
+"""What decides alone, if anything: the folder that is named on the command line, or that of the miniatures."""
+
+
 def config_file() -> Path:
     """Return where the user's file of places is expected; there need not be one, unless $SIGMA_BENCH_CONFIG names it.
 
@@ -61,23 +65,55 @@ def base(given: Path | None) -> Path:
     Raises:
         UserError: The user's file is faulty.
     """
-    return _roots(given)[0].folder
+    return bases(given)[0].folder
 
 
-def places(name: str, given: Path | None) -> list[Place]:
+def miniatures(given: Path | None) -> Place:
+    """Return the folder of the miniatures, which decides alone where one of them is looked for.
+
+    Raises:
+        UserError: The user's file is faulty.
+    """
+    below = bases(given)[0]
+    return Place(below.folder / "miniature", below.rule)
+
+
+def bases(given: Given) -> list[Place]:
+    """Return the folders that hold one folder a data set, in order.
+
+    Raises:
+        UserError: The user's file is faulty.
+    """
+    if given is not None:
+        return [given if isinstance(given, Place) else Place(given, OPTION)]
+    found = []
+    if os.environ.get(VARIABLE):
+        found.append(Place(Path(os.environ[VARIABLE]).expanduser(), f"${VARIABLE}"))
+    config = _config()
+    if config is not None and config.places.root is not None:
+        found.append(config.place(config.places.root, ("root",)))
+    return [*found, Place(HERE, "the working directory")]
+
+
+def home(name: str) -> str:
+    """Return the name of the folder that data set `name` belongs in: that of the data set it is drawn from, if any."""
+    return registry.DRAWN_FROM.get(name, name)
+
+
+def places(name: str, given: Given) -> list[Place]:
     """Return where data set `name` is looked for, in order.
 
     Raises:
         UserError: The user's file is faulty, or its entry for `name` names a folder that does not exist.
     """
-    names = list(dict.fromkeys([name, registry.DRAWN_FROM.get(name, name)]))
-    below = [Place(root.folder / n, root.rule) for root in _roots(given) for n in names]
+    names = list(dict.fromkeys([name, home(name)]))
+    below = [Place(root.folder / n, root.rule) for root in bases(given) for n in names]
     entries = [] if given is not None else _entries(names)
     first = [place for place in below if place.rule == f"${VARIABLE}"]
     return [*first, *entries, *(place for place in below if place not in first)]
 
 
-def find(name: str, given: Path | None) -> Place | None:
+def find(name: str, given: Given) -> Place | None:
     """Return the first of the `places` that is a folder; None where there is none.
 
     Raises:
@@ -86,7 +122,7 @@ def find(name: str, given: Path | None) -> Place | None:
     return next((place for place in places(name, given) if place.folder.is_dir()), None)
 
 
-def folder(name: str, given: Path | None) -> Path:
+def folder(name: str, given: Given) -> Path:
     """Return the folder of data set `name`.
 
     Raises:
@@ -98,26 +134,15 @@ def folder(name: str, given: Path | None) -> Path:
     return found.folder
 
 
-def missing(name: str, given: Path | None) -> str:
-    """Return in words that data set `name` was not found: where it was looked for, and how to name another place."""
-    looked = ", ".join(str(place) for place in places(name, given))
+def missing(name: str, given: Given) -> str:
+    """Return in words that data set `name` was not found: where it was looked for, and what to do."""
+    looked, own = ", ".join(str(place) for place in places(name, given)), home(name)
+    if isinstance(given, Place):
+        return f"no miniature at {looked}; write it: sigma-bench data miniature {own}"
     return (
         f"no data at {looked}; put the data set there as it is downloaded, or name its place with {OPTION} DIR (which "
-        f"holds {name}/), ${VARIABLE}, or `datasets: {{{name}: FOLDER}}` in {config_file()}"
+        f"holds {own}/), ${VARIABLE}, or `datasets: {{{own}: FOLDER}}` in {config_file()}"
     )
-
-
-def _roots(given: Path | None) -> list[Place]:
-    """Return the folders that hold one folder a data set."""
-    if given is not None:
-        return [Place(given, OPTION)]
-    found = []
-    if os.environ.get(VARIABLE):
-        found.append(Place(Path(os.environ[VARIABLE]), f"${VARIABLE}"))
-    config = _config()
-    if config is not None and config.places.root is not None:
-        found.append(config.place(config.places.root, ("root",)))
-    return [*found, Place(HERE, "the working directory")]
 
 
 def _entries(names: list[str]) -> list[Place]:

@@ -25,8 +25,8 @@ def miniature(name: str, given: Path | None, seed: int | None = None) -> Path:
     It is that of the data set that `name` is drawn from, if it is. Without a `seed` the one that is there is kept,
     whatever its seed; where there is none, seed 0 is written.
     """
-    name = registry.DRAWN_FROM.get(name, name)
-    folder = roots.base(given) / "miniature" / name
+    name = roots.home(name)
+    folder = roots.miniatures(given).folder / name
     seed = _seed(folder) if seed is None else seed
     made = registry.get("miniatures", name)(folder, seed=seed)
     if not made.reused:

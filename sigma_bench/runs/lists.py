@@ -62,7 +62,7 @@ def lists(name: str | None, given: Path | None, *, fetch: bool = False, as_json:
         UserError: No such data set, or none of its lists is published apart.
     """
     known = dict.fromkeys([s.dataset for s in sources.SOURCES] + [p.dataset for p in sources.PAGES])
-    chosen = list(known) if name is None else [registry.DRAWN_FROM.get(name, name)]
+    chosen = list(known) if name is None else [roots.home(name)]
     if name is not None and chosen[0] not in known:
         if name in registry.names("datasets"):
             raise UserError(f"{name} has no lists of its own")

@@ -25,7 +25,7 @@ def miniatures(name: str, given: Path | None, seed: int) -> list[str]:
     if name != "all":
         return [str(data.miniature(name, given, seed))]
     began = time.perf_counter()
-    root = roots.base(given) / "miniature"
+    root = roots.miniatures(given).folder
     known = sorted(registry.names("miniatures"))
     made: dict[str, tuple[Miniature, float]] = {}
     context = multiprocessing.get_context("spawn")

@@ -31,7 +31,7 @@ def where(name: str | None, given: Path | None) -> list[str]:
 def _line(name: str, given: Path | None) -> str:
     try:
         found = roots.find(name, given)
-        return f"found     {found}" if found is not None else f"expected  {roots.places(name, given)[0]}"
+        return f"found     {found}" if found is not None else f"expected  {roots.places(roots.home(name), given)[0]}"
     except UserError as error:
         return f"faulty    {error}"
 

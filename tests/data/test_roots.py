@@ -65,6 +65,31 @@ def test_a_data_set_drawn_from_another_is_found_in_its_folder_unless_it_has_its_
     assert roots.folder("fx_s1", None) == tmp_path / "finegym"
 
 
+def test_a_data_set_drawn_from_another_is_expected_in_its_folder(tmp_path):
+    said = roots.missing("gym99", None)
+    assert "(which holds finegym/)" in said
+    assert "datasets: {finegym: FOLDER}" in said
+    assert f"{tmp_path / 'gym99'} (--data-root), {tmp_path / 'finegym'} (--data-root)" in roots.missing(
+        "gym99", tmp_path
+    )
+
+
+def test_miniatures_lie_below_the_first_base_and_are_told_by_its_rule(tmp_path, monkeypatch):
+    monkeypatch.setenv(roots.VARIABLE, str(tmp_path))
+    below = roots.miniatures(None)
+    assert below == roots.Place(tmp_path / "miniature", "$SIGMA_BENCH_DATA")
+    said = (
+        f"no miniature at {tmp_path}/miniature/ucf101 ($SIGMA_BENCH_DATA); write it: sigma-bench data miniature ucf101"
+    )
+    assert roots.missing("ucf101", below) == said
+
+
+def test_a_home_folder_may_be_written_short(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv(roots.VARIABLE, "~/sets")
+    assert roots.base(None) == tmp_path / "sets"
+
+
 def test_a_relative_entry_is_below_the_file_and_names_its_line(tmp_path):
     path = configured(tmp_path, "datasets:\n  ucf101: videos\n  k400: gone\n")
     (path.parent / "videos").mkdir()

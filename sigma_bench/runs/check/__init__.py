@@ -50,7 +50,7 @@ def check(
         raise UserError("give either the names of data sets or --all (sigma-bench list datasets)")
     if data not in ("official", "miniature"):
         raise UserError(f"--data {data}: expected official or miniature")
-    root = roots.base(given) / "miniature" if data == "miniature" else given
+    root = roots.miniatures(given) if data == "miniature" else given
     look = Look(places.TRAINING_DECODER, workers, quick)
     reports: list[SetReport] = []
     failed: list[Unchecked] = []
@@ -62,7 +62,13 @@ def check(
                 raise
             failed.append(_unchecked(name, root, error))
     if every and not reports and not any(f.there for f in failed):
-        raise UserError(f"no data set is found: {'; '.join(render.unchecked(failed))}")
+        looked = " or ".join(str(base) for base in roots.bases(root))
+        todo = (
+            "write them: sigma-bench data miniature all"
+            if data == "miniature"
+            else "`sigma-bench data where` tells where each is looked for"
+        )
+        raise UserError(f"no data set is found in {looked}; {todo}")
     code = WRONG if any(r.wrong for r in reports) or any(f.there for f in failed) else WELL
     if as_json:
         content = {"sets": [asdict(r) for r in reports], "not_checked": [asdict(f) for f in failed], "exit_code": code}
@@ -71,21 +77,22 @@ def check(
     return [*out, *render.unchecked(failed)], code
 
 
-def _check(name: str, root: Path | None, fold: int | None, look: Look) -> SetReport:
+def _check(name: str, root: roots.Given, fold: int | None, look: Look) -> SetReport:
     if name.startswith("folder:"):
-        index = places.pretraining_index(name, root)
+        index = places.pretraining_index(name, None)
         return check_set(name, index.root, "as given", [lists.ReadList(index.split, 1, index)], [], look)
     if name in lists.NOT_DATA_SETS:
         raise UserError(f"{name} is the reader of any folder, not a data set; check a folder with folder:DIR")
     if name not in lists.names() and roots.find(name, root) is None:
         registry.get("datasets", name)
-    folder = roots.folder(name, root)
-    rule = next(str(place.rule) for place in roots.places(name, root) if place.folder == folder)
-    found, said = lists.read_all(name, folder, fold)
-    return check_set(name, folder, rule, found, said, look)
+    place = roots.find(name, root)
+    if place is None:
+        raise UserError(roots.missing(name, root))
+    found, said = lists.read_all(name, place.folder, fold)
+    return check_set(name, place.folder, place.rule, found, said, look)
 
 
-def _unchecked(name: str, root: Path | None, error: UserError) -> Unchecked:
+def _unchecked(name: str, root: roots.Given, error: UserError) -> Unchecked:
     """Tell a data set that is not there from one with a faulty place or faulty lists."""
     try:
         looked = ", ".join(str(place) for place in roots.places(name, root))
