@@ -19,6 +19,8 @@ from sigma_bench.data import files
 
 MARKER = "miniature.json"
 """File at the root of every miniature: name, version, settings, number of files and bytes, hash of all files."""
+KEYS = frozenset({"name", "version", "settings", "files", "bytes", "sha256"})
+"""What every such file says."""
 RECORDS = ("transcode.jsonl", "transcode.json")
 """Files at the root of a re-encoded copy that tell how it was made, and are no part of the data."""
 
@@ -42,8 +44,8 @@ def publish(
     """Return the miniature at `root`, written now unless it is there already with the same version and settings.
 
     It is written beside `root` under another name and renamed, so an interrupted run leaves nothing that looks
-    complete. Processes that ask at the same time write it once. A miniature of other settings, or one whose files
-    no longer have their hash, is replaced.
+    complete. Processes that ask at the same time write it once. One of other settings, or whose files no longer
+    have their hash, is replaced; anything else, the miniature of another data set too, is left alone.
 
     Args:
         root: The folder it shall have.
@@ -53,13 +55,15 @@ def publish(
         fill: Writes all files into the empty folder it is given.
 
     Raises:
-        UserError: `root` holds something that is not a miniature.
+        UserError: `root` holds something that is not this miniature.
     """
     root = Path(root).absolute()
     root.parent.mkdir(parents=True, exist_ok=True)
     wanted = {"name": name, "version": version, "settings": dict(settings)}
     with FileLock(root.parent / f".{root.name}.lock"):
         marker = _marker(root)
+        if marker is not None and marker["name"] != name:
+            raise UserError(f"{root} holds the miniature of {marker['name']}, not of {name}; choose another data root")
         if marker is not None and all(marker.get(key) == value for key, value in wanted.items()):
             found = _measure(root)
             if found == {key: marker.get(key) for key in found}:
@@ -97,12 +101,14 @@ def _marker(root: Path) -> dict[str, Any] | None:
         return None
     try:
         marker = json.loads((root / MARKER).read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        marker = None
+    if not isinstance(marker, dict) or not marker.keys() >= KEYS:
         raise UserError(
-            f"{root} exists and is not a miniature (no readable {MARKER}); it is left alone. Choose another data "
-            "root, or move it away"
-        ) from error
-    return marker if isinstance(marker, dict) else {}
+            f"{root} exists and is not a miniature (no {MARKER} with {', '.join(sorted(KEYS))}); it is left alone. "
+            "Choose another data root, or move it away"
+        )
+    return marker
 
 
 def _measure(folder: Path) -> dict[str, Any]:

@@ -1,3 +1,4 @@
+import json
 import threading
 
 import pytest
@@ -52,6 +53,27 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
     with pytest.raises(UserError, match="is not a miniature"):
         publish(tmp_path / "toy", "toy", 1, {}, never)
     assert (tmp_path / "toy" / "y").read_bytes() == b"3"
+
+
+OTHER = {"name": "other", "version": 1, "settings": {}, "files": 1, "bytes": 1, "sha256": "0"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is not a miniature"),
+        ("[]", "is not a miniature"),
+        ("{}", "is not a miniature"),
+        ('{"name": "toy", "version": 1}', "is not a miniature .no miniature.json with bytes, files, name,"),
+        (json.dumps(OTHER), "holds the miniature of other, not of toy"),
+    ],
+)
+def test_what_some_file_of_that_name_lies_in_is_left_alone(tmp_path, text, message):
+    (tmp_path / "toy").mkdir()
+    (tmp_path / "toy" / MARKER).write_text(text)
+    with pytest.raises(UserError, match=message):
+        publish(tmp_path / "toy", "toy", 1, {}, never)
+    assert (tmp_path / "toy" / MARKER).read_text() == text
 
 
 def test_an_interrupted_run_leaves_nothing_complete(tmp_path):
