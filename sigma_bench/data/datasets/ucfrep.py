@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
+import shlex
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -50,8 +52,9 @@ def read(root: Path, split: str, *, fold: int = 1) -> Index:
     `ucfrep_annotations.csv` (`split,video,count,bounds`, frames counted from 1), which gives the same index.
 
     Videos are the extracted frames `imgs/<split>/<Class>/<id>`, which the released code reads, or else those of
-    UCF101, in `UCF-101` below the root or below the data set `ucf101` beside it. A class folder is found whatever its
-    case: the files of `HandstandPushups` are called `v_HandStandPushups_...`. If both are there a note says so.
+    UCF101, in `UCF-101` (which may be a link) below the root or below the data set `ucf101` beside it. If both are
+    there a note says so. A class folder is found whatever its case: the files of `HandstandPushups` are called
+    `v_HandStandPushups_...`.
 
     Args:
         root: Folder that holds all this, directly or as unpacked (`ROOTS`).
@@ -65,7 +68,7 @@ def read(root: Path, split: str, *, fold: int = 1) -> Index:
         raise UserError(f"ucfrep has no split '{split}'; it has {' and '.join(SPLITS)}")
     if fold != 1:
         raise UserError(f"ucfrep has no fold {fold}; leave the fold out")
-    root = Path(root)
+    root = Path(os.path.abspath(root))
     found, classes = _annotations(root, split)
     media, notes = _media(root, split)
     listed = cache(files.names)
@@ -172,7 +175,8 @@ def _media(root: Path, split: str) -> tuple[Media, list[str]]:
     if not any(there):
         places = " or ".join(str(media.root / media.below) for media in [*frames, *videos])
         raise UserError(
-            f"no videos of ucfrep: expected class folders with frames (imgs) or videos (UCF-101) in {places}"
+            f"no videos of ucfrep: expected class folders with frames (imgs) or videos (UCF-101) in {places}; where "
+            f"UCF101 lies elsewhere, link its folder: ln -s <ucf101>/UCF-101 {shlex.quote(str(root))}/UCF-101"
         )
     media = (there[0] or there[1])[0]
     _log.info("ucfrep is read from %s", media.root / media.below)

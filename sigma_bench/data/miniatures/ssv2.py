@@ -1,6 +1,7 @@
 """A miniature in the on-disk format of Something-Something v2: 14 classes of what object and camera do.
 
-The object's pattern, which an appearance would tell, is drawn; a single frame says next to nothing.
+The object's pattern, which an appearance would tell, is drawn, so the frame in the middle says next to nothing. The
+first and the last show from where to where the object goes: a random forest is right of 42 clips in 100 by the first.
 """
 
 from __future__ import annotations

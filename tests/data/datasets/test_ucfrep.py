@@ -3,6 +3,7 @@
 import contextlib
 import shutil
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -84,6 +85,23 @@ def test_videos_may_lie_in_ucf101_beside_it(root, place):
     index = ucfrep.read(root, "val")
     assert index.root == root.parent / place / "UCF-101"
     assert index.missing() == ()
+
+
+def test_videos_beside_the_root_are_found_from_within_it_too(root, monkeypatch):
+    (root.parent / "ucf101").mkdir()
+    (root / "UCF-101").rename(root.parent / "ucf101" / "UCF-101")
+    monkeypatch.chdir(root)
+    assert ucfrep.read(Path(), "val").missing() == ()
+
+
+def test_videos_that_lie_elsewhere_may_be_linked_as_the_message_says(root, tmp_path):
+    elsewhere = tmp_path / "disk" / "UCF-101"
+    elsewhere.parent.mkdir()
+    (root / "UCF-101").rename(elsewhere)
+    with pytest.raises(UserError, match=rf"link its folder: ln -s <ucf101>/UCF-101 {root}/UCF-101"):
+        ucfrep.read(root, "val")
+    (root / "UCF-101").symlink_to(elsewhere)
+    assert ucfrep.read(root, "val").missing() == ()
 
 
 @pytest.mark.parametrize("place", ucfrep.ROOTS)
