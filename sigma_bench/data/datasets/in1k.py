@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -19,6 +20,8 @@ PLACES = ("", "ILSVRC/Data/CLS-LOC", "Data/CLS-LOC")
 """Folders below the root in which `train` and `val` are looked for; the others are those of Kaggle's archive."""
 ARCHIVES = {"train": "ILSVRC2012_img_train.tar", "val": "ILSVRC2012_img_val.tar"}
 
+_WNID_LAST = re.compile(rf"(.+)_({WNID.pattern})")
+
 _log = logging.getLogger(__name__)
 
 
@@ -26,9 +29,10 @@ def read(root: Path, split: str, *, fold: int = 1) -> Index:
     """Return the index of one split. Classes are the folders of `train`, WordNet ids, in alphabetical order.
 
     The training pictures are sorted by class and name, those of `val` by name, so that a flat and a sorted copy give
-    the same list. The id is the name without its ending, the group is the picture. A flat `val` gets its classes from
-    Kaggle's `LOC_val_solution.csv` or from the devkit (`in1k_val`), and what that list names and the folder lacks is
-    in the index. Files that are no pictures are left out; a warning counts them.
+    the same list. The id is the name without its ending, the group is the picture; a class that the name ends in, as
+    in the archives of Hugging Face (`n01440764_10026_n01440764.JPEG`), is checked and no part of the id. A flat `val`
+    gets its classes from Kaggle's `LOC_val_solution.csv` or from the devkit (`in1k_val`), and what that list names and
+    the folder lacks is in the index. Files that are no pictures are left out; a warning counts them.
 
     Args:
         root: Folder that holds `train` and `val`, directly or in one of `PLACES`.
@@ -156,6 +160,7 @@ def _flat_val(folder: Path, places: Sequence[Path], classes: Sequence[str]) -> l
     if unlisted:
         raise UserError(f"{source} does not name {len(unlisted)} pictures of {folder}, the first is {unlisted[0]}")
     for stem, wnid in wnids.items():
+        _agree(folder, there.get(stem, ""), wnid)
         if wnid not in labels:
             raise UserError(
                 f"{source}: {stem} is of class {wnid}, which {folder.with_name('train')} lacks; is train complete?"
@@ -167,22 +172,32 @@ def _class_pictures(folder: Path) -> dict[str, str]:
     found = _pictures(folder)
     if not found:
         raise UserError(f"{folder} holds no picture; unpack the class anew, or remove its folder from train and val")
+    for name in found.values():
+        _agree(folder, name, folder.name)
     return found
 
 
+def _agree(folder: Path, name: str, wnid: str) -> None:
+    match = _WNID_LAST.fullmatch(os.path.splitext(name)[0])
+    if match is not None and match[2] != wnid:
+        raise UserError(f"{folder / name} says class {match[2]} by its name, but it is listed or lies as {wnid}")
+
+
 def _pictures(folder: Path) -> dict[str, str]:
-    """Return stem -> name of the pictures in a folder; a stem with two endings cannot be told apart and is refused."""
+    """Return id -> name of the pictures in a folder; two names of one id cannot be told apart and are refused."""
     found: dict[str, str] = {}
     others: list[str] = []
     for name in files.names(folder):
         stem, ending = os.path.splitext(name)
         if ending.lower() not in PICTURES or name.startswith("."):
             others.append(name)
-        elif stem in found:
+            continue
+        match = _WNID_LAST.fullmatch(stem)
+        stem = match[1] if match else stem
+        if stem in found:
             names = " and ".join(sorted((found[stem], name)))
             raise UserError(f"{folder} holds {names}: one picture under two names; remove one")
-        else:
-            found[stem] = name
+        found[stem] = name
     _ignored(folder, sorted(others))
     return found
 

@@ -124,6 +124,26 @@ def test_kaggles_archive_is_read_as_it_is(tmp_path, top):
     assert in1k.read(tmp_path / "ILSVRC", "train").root == base
 
 
+def test_names_that_end_in_the_class_are_read_as_those_without(toy, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other")
+    for wnid in WNIDS:
+        touch(other / "train" / wnid, f"{wnid}_9_{wnid}.JPEG", f"{wnid}_10026_{wnid}.JPEG")
+    touch(other / "val", *(f"{picture(number)}_{wnid}.JPEG" for number, wnid in VAL.items()))
+    for folder in (toy, other):
+        solution(folder)
+    make_flat(toy)
+    for split in ("train", "val"):
+        mine = in1k.read(other, split)
+        assert (mine.missing(), mine.sha256) == ((), in1k.read(toy, split).sha256)
+    name = f"{picture(2)}_{VAL[2]}.JPEG"
+    (other / "val" / name).rename(other / "val" / f"{picture(2)}_{VAL[1]}.JPEG")
+    with pytest.raises(UserError, match=r"_00000002_n01751748.JPEG says class n01751748 .* as n13133613"):
+        in1k.read(other, "val")
+    touch(other / "train" / WNIDS[0], f"{WNIDS[0]}_7_{WNIDS[1]}.JPEG")
+    with pytest.raises(UserError, match=r"n01440764_7_n01751748.JPEG says class n01751748 .* as n01440764"):
+        in1k.read(other, "train")
+
+
 def test_listed_pictures_that_are_absent_are_missing_and_others_are_refused(toy):
     make_flat(toy)
     solution(toy)
