@@ -135,7 +135,10 @@ class Index:
         """
         rows = [Sample(*row) for row in samples]
         columns = list(zip(*rows, strict=True)) if rows else [()] * len(SCHEMA)
-        arrays = [_array(column, field) for column, field in zip(columns, SCHEMA, strict=True)]
+        try:
+            arrays = [_array(column, field) for column, field in zip(columns, SCHEMA, strict=True)]
+        except UnicodeEncodeError as error:
+            raise UserError(f"{name}/{split}: the name {error.object!r} is no UTF-8; rename the file") from error
         index = cls(name, split, Path(root), tuple(classes), pa.table(arrays, schema=SCHEMA), tuple(notes))
         index._check()
         return index

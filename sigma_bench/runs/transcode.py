@@ -100,11 +100,15 @@ def plan(name: str, source: Path, target: Path, settings: Settings) -> tuple[lis
     """Return what is to be re-encoded and which files are copied as they are.
 
     Raises:
-        UserError: There is no video, two would get one name, or a list leads out of the data set.
+        UserError: There is no video, two would get one name, a list leads out of the data set, or something in it is
+            no file that can be copied.
     """
     everything = [path for path in files.walk(source) if path not in LEFT_OUT]
     videos = [path for path in everything if PurePosixPath(path).suffix.lower() in EXTENSIONS]
     rest = sorted(set(everything) - set(videos))
+    for path in rest:
+        if not files.is_file(source / path):
+            raise UserError(f"{source / path} is no regular file, or a link to none; take it out of the data set")
     cut = list(_cut(name, source, target, settings)) if not name.startswith(FOLDER) else []
     if cut:
         return cut, rest

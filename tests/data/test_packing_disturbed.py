@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from sigma_bench.contracts import UserError
 from sigma_bench.data import files
@@ -124,3 +125,43 @@ def test_a_shard_that_is_not_whole_is_written_again(plain, tmp_path, monkeypatch
     os.truncate(shard, shard.stat().st_size - BLOCK)  # what a power cut may leave
     assert pack(plain, tmp_path / "out", 1).kept == 2
     assert all(files.read(tmp_path / "out" / name) == (plain / name).read_bytes() for name in NAMES)
+
+
+def half_packed(source, target, monkeypatch):
+    from sigma_bench.data import packing
+
+    with monkeypatch.context() as patch:
+        patch.setattr(packing, "_write_index", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            pack(source, target, 1)
+
+
+def test_nothing_of_another_run_is_taken_over(plain, tmp_path, monkeypatch):
+    other = tmp_path / "other"
+    shutil.copytree(plain, other)  # copy2: sizes and times are the same
+    (other / NAMES[0]).write_bytes((plain / NAMES[0]).read_bytes()[::-1])
+    shutil.copystat(plain / NAMES[0], other / NAMES[0])
+    (plain / "old.txt").write_text("gone when it is packed again")
+    half_packed(plain, tmp_path / "out", monkeypatch)
+    assert pack(other, tmp_path / "out", 1).kept == 0
+    assert files.read(tmp_path / "out" / NAMES[0]) == (other / NAMES[0]).read_bytes()
+    assert not (tmp_path / "out" / "old.txt").exists()
+
+
+def test_two_runs_at_once_are_told_apart(plain, tmp_path):
+    with FileLock(tmp_path / ".out.lock"), pytest.raises(UserError, match="another process packs into"):
+        pack(plain, tmp_path / "out", 1 << 20)
+
+
+def test_a_place_that_was_looked_at_before_is_a_pack_afterwards(plain, tmp_path):
+    assert not files.names(tmp_path / "out" / "UCF-101" / "Run")
+    assert not files.is_file(tmp_path / "out" / NAMES[0])
+    pack(plain, tmp_path / "out", 1 << 20)
+    assert files.names(tmp_path / "out" / "UCF-101" / "Run") == {"v_Run_g01_c01.avi"}
+    assert files.is_file(tmp_path / "out" / NAMES[0])
+
+
+def test_plain_and_packed_files_of_a_folder_are_listed_together(plain, tmp_path):
+    pack(plain, tmp_path / "out", 1 << 20)
+    (tmp_path / "out" / "UCF-101" / "Run" / "later.avi").touch()
+    assert files.names(tmp_path / "out" / "UCF-101" / "Run") == {"later.avi", "v_Run_g01_c01.avi"}

@@ -5,6 +5,7 @@ import shutil
 import av
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from sigma_bench.contracts import UserError
 from sigma_bench.data.datasets import finegym, folder, ssv2, ucf101
@@ -127,6 +128,22 @@ def test_a_folder_that_holds_something_else_is_left_alone(ucf, tmp_path):
     with pytest.raises(UserError, match=r"ucf101 holds files and is no re-encoded copy.*--out"):
         run("ucf101", tmp_path / "other", ucf.parent)
     assert {path: path.stat() for path in (tmp_path / "other" / "ucf101").rglob("*")} == before
+
+
+def test_what_is_no_file_is_named_before_anything_is_written(tmp_path):
+    clip(tmp_path / "in" / "a.mp4", 1)
+    for place in (lambda path: path.symlink_to(tmp_path / "nowhere"), os.mkfifo):
+        place(tmp_path / "in" / "notes.txt")
+        with pytest.raises(UserError, match=r"notes\.txt is no regular file, or a link to none"):
+            run(f"folder:{tmp_path / 'in'}", tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+        (tmp_path / "in" / "notes.txt").unlink()
+
+
+def test_two_runs_at_once_are_told_apart(ucf, tmp_path):
+    (tmp_path / "out").mkdir()
+    with FileLock(tmp_path / "out" / ".ucf101.lock"), pytest.raises(UserError, match="another process writes to"):
+        run("ucf101", tmp_path / "out", ucf.parent)
 
 
 def test_copies_of_two_sources_are_never_mixed(ucf, tmp_path):

@@ -1,4 +1,5 @@
 import logging
+import os
 
 import pytest
 
@@ -38,3 +39,10 @@ def test_an_empty_or_absent_folder_is_refused(tmp_path):
         folder.read(tmp_path / "none")
     with pytest.raises(UserError, match="no fold 2"):
         folder.read(tmp_path, fold=2)
+
+
+def test_a_name_that_is_no_utf8_is_named(tmp_path):
+    with open(os.fsencode(tmp_path) + b"/\xff.mp4", "wb"):
+        pass
+    with pytest.raises(UserError, match=r"folder/train: the name '\\udcff\.mp4' is no UTF-8; rename"):
+        folder.read(tmp_path)
