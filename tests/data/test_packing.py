@@ -140,6 +140,20 @@ def test_a_damaged_video_is_named_by_its_own_path(shared, tmp_path):
     assert "/proc" not in str(error.value)
 
 
+def test_a_frame_that_is_damaged_in_a_pack_is_named_by_its_own_path(tmp_path):
+    source = tmp_path / "plain"
+    clip(source / "a.mp4", 1, frames=60)
+    content = bytearray((source / "a.mp4").read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + len(content) // 8] = bytes(len(content) // 8)
+    (source / "a.mp4").write_bytes(content)
+    pack(source, tmp_path / "packed", 1 << 20)
+    reader = open_media(pick("pyav"), tmp_path / "packed" / "a.mp4")
+    with pytest.raises(DecodeError) as error:
+        reader.frames(range(reader.count))
+    assert error.value.path == str(tmp_path / "packed" / "a.mp4")
+
+
 def test_nothing_stays_open(packed):
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(3):
