@@ -16,6 +16,8 @@ from sigma_bench.models.selection import take, token_ids
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 EPS = 1e-6
+MAX_LOG_SCALE = 4.6052
+"""Bound of the learned scale of cosine attention: log 100, to the digits of the released code."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,13 @@ def backbone_name(dim: int, depth: int, patch: int) -> str:
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention whose queries and values have a bias and whose keys have none."""
+    """Multi-head self-attention whose queries and values have a bias and whose keys have none.
 
-    def __init__(self, dim: int, heads: int) -> None:
+    With `cosine` the scores are cosines times the exponential of a learned `scale` a head, at most 100 (VideoMAEv2
+    `modeling_finetune.py`, `CosAttention`).
+    """
+
+    def __init__(self, dim: int, heads: int, cosine: bool = False) -> None:
         super().__init__()
         if dim % heads:
             raise ValueError(f"{heads} heads do not divide {dim} channels")
@@ -71,6 +77,7 @@ class Attention(nn.Module):
         self.q_bias = nn.Parameter(torch.zeros(dim))
         self.v_bias = nn.Parameter(torch.zeros(dim))
         self.proj = nn.Linear(dim, dim)
+        self.scale = nn.Parameter(torch.full((heads, 1, 1), math.log(10))) if cosine else None
 
     def forward(self, x_BND: torch.Tensor) -> torch.Tensor:
         """Return the attended tokens, (B, N, D)."""
@@ -78,7 +85,11 @@ class Attention(nn.Module):
         bias = torch.cat((self.q_bias, torch.zeros_like(self.v_bias), self.v_bias))
         qkv = F.linear(x_BND, self.qkv.weight, bias).view(B, N, 3, self.heads, D // self.heads).permute(2, 0, 3, 1, 4)
         query, key, value = qkv.unbind(0)
-        attended = F.scaled_dot_product_attention(query, key, value)
+        if self.scale is None:
+            attended = F.scaled_dot_product_attention(query, key, value)
+        else:
+            query = F.normalize(query, dim=-1) * self.scale.clamp(max=MAX_LOG_SCALE).exp()
+            attended = F.scaled_dot_product_attention(query, F.normalize(key, dim=-1), value, scale=1.0)
         out: torch.Tensor = self.proj(attended.transpose(1, 2).reshape(B, N, D))
         return out
 
@@ -100,10 +111,12 @@ class Mlp(nn.Module):
 class Block(nn.Module):
     """A pre-LN transformer block, without layer scale."""
 
-    def __init__(self, dim: int, heads: int, mlp_hidden: int | None = None, eps: float = EPS) -> None:
+    def __init__(
+        self, dim: int, heads: int, mlp_hidden: int | None = None, eps: float = EPS, cosine: bool = False
+    ) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(dim, eps=eps)
-        self.attn = Attention(dim, heads)
+        self.attn = Attention(dim, heads, cosine)
         self.norm2 = nn.LayerNorm(dim, eps=eps)
         self.mlp = Mlp(dim, mlp_hidden or 4 * dim)
 
@@ -151,6 +164,8 @@ class VideoViT(nn.Module):
         heads: Attention heads of a block.
         norm: Whether there is a LayerNorm after the last block (pretraining files have one, finetuned ones do not).
         mlp_hidden: Hidden width of a block's MLP; 4 x dim where None.
+        cosine: Cosine attention with a learned scale (an option of VideoMAEv2 and MGMAE).
+        cls_token: A class token before the patches (an option of MVD); its position is the first row of the table.
         eps: Epsilon of every LayerNorm (1e-6 in the family's own code, 1e-12 in Hugging Face's).
         mean: Channel means that the clips are normalised with.
         std: Channel deviations that the clips are normalised with.
@@ -173,6 +188,8 @@ class VideoViT(nn.Module):
         norm: bool = True,
         *,
         mlp_hidden: int | None = None,
+        cosine: bool = False,
+        cls_token: bool = False,
         eps: float = EPS,
         mean: tuple[float, float, float] = IMAGENET_MEAN,
         std: tuple[float, float, float] = IMAGENET_STD,
@@ -189,10 +206,11 @@ class VideoViT(nn.Module):
         self.clip_shape = (3, frames, image_size, image_size)
         self.eps = eps
         self.patch_embed = PatchEmbed(patch, tubelet, dim)
-        self.blocks = nn.ModuleList(Block(dim, heads, mlp_hidden, eps) for _ in range(depth))
+        self.blocks = nn.ModuleList(Block(dim, heads, mlp_hidden, eps, cosine) for _ in range(depth))
         self.norm = nn.LayerNorm(dim, eps=eps) if norm else nn.Identity()
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, dim)) if cls_token else None
         self.positions: torch.Tensor
-        self.register_buffer("positions", sincos_1d(math.prod(self.grid), dim), persistent=False)
+        self.register_buffer("positions", sincos_1d(math.prod(self.grid) + cls_token, dim), persistent=False)
         xavier_init(self)
         self.spec = EncoderSpec(
             family=family,
@@ -229,9 +247,12 @@ class VideoViT(nn.Module):
             x = block(x)
         if norm and last == depth - 1:
             x = self.norm(x)
+        cls = None
+        if self.cls_token is not None:
+            cls, x = x[:, 0], x[:, 1:]
         if visible is None:
-            return Tokens(x.reshape(len(x), *self.grid, -1), None)
-        return Tokens(x[:, None, None], None)
+            return Tokens(x.reshape(len(x), *self.grid, -1), cls)
+        return Tokens(x[:, None, None], cls)
 
     def forward_visible(self, clips: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Return the normed tokens of the unmasked positions, (B, N_visible, D), ascending; only these are computed.
@@ -246,7 +267,7 @@ class VideoViT(nn.Module):
         """Return the depth of a parameter for layer-wise rates: 0 embedding, k + 1 block k, then what follows."""
         if name.startswith("blocks."):
             return int(name.split(".")[1]) + 1
-        return 0 if name.startswith("patch_embed.") else len(self.blocks) + 1
+        return 0 if name.startswith(("patch_embed.", "cls_token")) else len(self.blocks) + 1
 
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
         """Return all tokens after the last block and norm, (B, N, D)."""
@@ -256,8 +277,13 @@ class VideoViT(nn.Module):
         if clips.ndim != 5 or tuple(clips.shape[1:]) != self.clip_shape:
             raise UserError(f"clips of shape {tuple(clips.shape)} given; this encoder takes (B, *{self.clip_shape})")
         x: torch.Tensor = self.patch_embed(clips, ids_Bn)
-        positions = self.positions if ids_Bn is None else self.positions[0][ids_Bn]
-        return x + positions.to(x.dtype)
+        of_patches = self.positions if self.cls_token is None else self.positions[:, 1:]
+        positions = of_patches if ids_Bn is None else of_patches[0][ids_Bn]
+        x = x + positions.to(x.dtype)
+        if self.cls_token is None:
+            return x
+        first = (self.cls_token + self.positions[:, :1]).to(x.dtype)
+        return torch.cat((first.expand(len(x), -1, -1), x), dim=1)
 
 
 def xavier_init(module: nn.Module) -> None:

@@ -10,7 +10,7 @@ from sigma_bench.contracts import Encoder, UserError
 from sigma_bench.models.masked import MaskedVideoModel, masked_model
 from sigma_bench.models.positions import sincos_1d
 from sigma_bench.models.selection import take, token_ids
-from sigma_bench.models.vit import SIZES, Block, VideoViT
+from sigma_bench.models.vit import SIZES, Attention, Block, VideoViT
 from sigma_bench.pretrain.masking import tube_mask
 from sigma_bench.pretrain.projector import MlpProjector
 
@@ -171,3 +171,39 @@ def test_epsilon_and_normalisation_are_the_ones_given():
     assert {m.eps for m in plain.modules() if isinstance(m, torch.nn.LayerNorm)} == {1e-6} == {plain.eps}
     assert {m.eps for m in given.modules() if isinstance(m, torch.nn.LayerNorm)} == {1e-12} == {given.eps}
     assert (given.spec.mean, given.spec.std) == ((0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
+
+
+def test_cosine_attention_is_the_softmax_of_bounded_scaled_cosines():
+    torch.manual_seed(0)
+    attention = Attention(12, 3, cosine=True)
+    torch.nn.init.normal_(attention.q_bias)
+    torch.nn.init.normal_(attention.v_bias)
+    attention.scale.data = torch.tensor([0.0, 1.0, 9.0]).view(3, 1, 1)  # the last one is above the bound
+    x = torch.randn(2, 5, 12)
+    weight = attention.qkv.weight.view(3, 3, 4, 12)
+    query = torch.einsum("bnd,hkd->bhnk", x, weight[0]) + attention.q_bias.view(3, 1, 4)
+    key = torch.einsum("bnd,hkd->bhnk", x, weight[1])
+    value = torch.einsum("bnd,hkd->bhnk", x, weight[2]) + attention.v_bias.view(3, 1, 4)
+    cosine = torch.nn.functional.cosine_similarity(query[:, :, :, None], key[:, :, None], dim=-1)
+    scale = torch.tensor([1.0, 2.718281828, 99.9977]).view(3, 1, 1)
+    mixed = (cosine * scale).softmax(-1) @ value
+    expected = attention.proj(mixed.transpose(1, 2).flatten(2))
+    torch.testing.assert_close(attention(x), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_a_class_token_has_the_first_position_and_is_kept_apart():
+    torch.manual_seed(0)
+    encoder = VideoViT(16, 8, 4, 2, 16, 2, 2, cls_token=True).eval()
+    torch.nn.init.normal_(encoder.cls_token)
+    clips, mask = torch.randn(2, 3, 4, 16, 16), torch.tensor([[True, False] * 4, [False, True] * 4])
+    with torch.no_grad():
+        patches, cls = encoder.tokens(clips)
+        assert patches.shape == (2, 2, 2, 2, 16)
+        assert cls.shape == (2, 16)
+        shown = encoder.tokens(clips, visible=torch.ones_like(mask))
+        torch.testing.assert_close(shown.patch_BTHWD[:, 0, 0], patches.flatten(1, 3))
+        torch.testing.assert_close(shown.cls_BD, cls)
+        assert encoder.tokens(clips, visible=~mask).patch_BTHWD.shape == (2, 1, 1, 4, 16)
+        encoder.positions[:, 0] += torch.randn(16)
+        assert not torch.allclose(encoder.tokens(clips).cls_BD, cls)
+    assert encoder.layer_of("cls_token") == 0
