@@ -122,32 +122,37 @@ def extract(
         norm: Apply the pretraining norm.
         pool: "mean" or "cls".
     """
-    decoder = pick(DECODER)
-    wanted = {
-        "version": VERSION,
-        "weights": fingerprint(encoder),
-        "spec": asdict(encoder.spec),
-        "index": content_sha256(index),
-        "root": str(index.root.resolve()),
-        "views": asdict(views),
-        "layer": layer,
-        "norm": norm,
-        "pool": pool,
-        "decoder": f"{decoder.name} {decoder.version()}",
-        "pictures": f"{stills.Still.backend} {stills.version()}",
-        "precision": run.precision,
-        "device": torch.device(run.device).type,
-    }
+    asked = Asked(views, layer, norm, pool)
+    wanted = _wanted(encoder, index, asked, run)
     key = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
     place = run.folder / "features" / key[:2] / key
     place.parent.mkdir(parents=True, exist_ok=True)
     with _alone(place):
         cached = _settled(place)
         if not cached:
-            _compute(encoder, index, Asked(views, layer, norm, pool), run, place, wanted)
-    origin = json.loads((place / "origin.json").read_text(encoding="utf-8"))
-    values = np.load(place / "values.npy", mmap_mode="r")
-    return Features(values, np.load(place / "ok.npy"), origin["errors"], {**origin, "cached": cached})
+            _compute(encoder, index, asked, run, place, wanted)
+        origin = json.loads((place / "origin.json").read_text(encoding="utf-8"))
+        values = np.load(place / "values.npy", mmap_mode="r")
+        return Features(values, np.load(place / "ok.npy"), origin["errors"], {**origin, "cached": cached})
+
+
+def _wanted(encoder: Encoder, index: Index, asked: Asked, run: Run) -> dict[str, Any]:
+    """Return, as JSON holds it, all that the numbers depend on."""
+    decoder = pick(DECODER)
+    wanted: dict[str, Any] = {
+        "version": VERSION,
+        "weights": fingerprint(encoder),
+        "spec": asdict(encoder.spec),
+        "index": content_sha256(index),
+        "root": str(index.root.resolve()),
+        **asdict(asked),
+        "decoder": f"{decoder.name} {decoder.version()}",
+        "pictures": f"{stills.Still.backend} {stills.version()}",
+        "torch": str(torch.__version__),
+        "precision": run.precision,
+        "device": torch.device(run.device).type,
+    }
+    return dict(json.loads(json.dumps(wanted)))
 
 
 @contextmanager
@@ -185,7 +190,7 @@ def _compute(encoder: Encoder, index: Index, asked: Asked, run: Run, place: Path
     _check_room(partial, (2 if ranks.world > 1 else 1) * 4 * math.prod(shape))
     began = time.perf_counter()
     if ranks.world > 1:
-        _call(ranks, index, asked, partial, wanted["weights"])
+        _call(ranks, index, partial, wanted)
     parts = ranks.together(lambda: _part(encoder, index, asked, run, partial, ranks))
     _merge(partial, index, asked, shape, ranks.world)
     errors = {name: reason for part in parts for name, reason in part["errors"].items()}
@@ -212,7 +217,7 @@ def _check_room(folder: Path, needed: int) -> None:
         )
 
 
-def _call(ranks: Ranks, index: Index, asked: Asked, partial: Path, weights: str) -> None:
+def _call(ranks: Ranks, index: Index, partial: Path, wanted: dict[str, Any]) -> None:
     """Tell the helpers what to do; the samples lie in the folder that the parts go to."""
     with pa.ipc.new_file(partial / SAMPLES, index.table.schema) as file:
         file.write_table(index.table)
@@ -221,8 +226,7 @@ def _call(ranks: Ranks, index: Index, asked: Asked, partial: Path, weights: str)
             "do": "features",
             "folder": str(partial.resolve()),
             "root": str(index.root.absolute()),
-            "asked": asdict(asked),
-            "weights": weights,
+            "wanted": wanted,
         }
     )
 
@@ -231,14 +235,23 @@ def contribute(encoder: Encoder, message: dict[str, Any], run: Run, ranks: Ranks
     """Compute this process's share of what rank 0 asks for, into a file; return what `_part` returns.
 
     Raises:
-        UserError: The encoder is not the one that rank 0 has.
+        UserError: This process would compute other numbers than rank 0: other weights, files, versions or device.
     """
-    if fingerprint(encoder) != message["weights"]:
-        raise UserError("the encoder's weights are not those of process 0; was the file written to in the meantime?")
-    folder, asked = Path(message["folder"]), message["asked"]
-    with pa.ipc.open_file(folder / SAMPLES) as file:
-        index = Index("", "", Path(message["root"]), (), file.read_all())
-    return _part(encoder, index, Asked(**{**asked, "views": Views(**asked["views"])}), run, folder, ranks)
+    folder, theirs = Path(message["folder"]), message["wanted"]
+    try:
+        with pa.ipc.open_file(folder / SAMPLES) as file:
+            index = Index("", "", Path(message["root"]), (), file.read_all())
+    except FileNotFoundError as error:
+        raise UserError(f"{folder}: not seen by this process; --out must be a folder that all see") from error
+    asked = Asked(Views(**theirs["views"]), theirs["layer"], theirs["norm"], theirs["pool"])
+    mine = _wanted(encoder, index, asked, run)
+    if mine != theirs:
+        other = [f"{name} {mine.get(name)} (process 0: {theirs.get(name)})" for name in sorted({*mine, *theirs})
+                 if mine.get(name) != theirs.get(name)]  # fmt: skip
+        raise UserError(
+            f"not what process 0 has: {'; '.join(other)}. All need the same checkpoint, data, versions and settings"
+        )
+    return _part(encoder, index, asked, run, folder, ranks)
 
 
 def _part(encoder: Encoder, index: Index, asked: Asked, run: Run, folder: Path, ranks: Ranks) -> dict[str, Any]:

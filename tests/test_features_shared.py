@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from hypothesis import given
@@ -63,13 +64,14 @@ def _small_batches(monkeypatch):
     monkeypatch.setattr(features, "VIEWS_AT_A_TIME", 6)
 
 
-def shared(index, folder, pool, world, encoders=None):
+def shared(index, folder, pool, world, encoders=None, precisions=("fp32",) * 9):
     """Extract with `world` processes, each in a thread; return the features of the first, or raise as it does."""
     store, encoder = HashStore(), Mixed()
     encoders = encoders or [encoder] * world
 
     def help_out(rank):
-        ranks, run = Ranks(rank, world, store), Run("cpu", 0, None, Path(), pool=pool)
+        ranks = Ranks(rank, world, store)
+        run = Run("cpu", 0, None, Path(), pool=pool, precision=precisions[rank])
         while (message := ranks.receive())["do"] != "end":
             try:
                 ranks.together(lambda message=message: contribute(encoders[rank], message, run, ranks))
@@ -134,10 +136,48 @@ def test_what_is_in_the_cache_needs_no_helpers_and_another_encoder_has_none(inde
 
 
 def test_a_helper_with_other_weights_spoils_nothing(index, pool, tmp_path):
-    with pytest.raises(OtherFailed, match="process 1 of 2 failed: UserError: the encoder's weights are not those"):
+    with pytest.raises(OtherFailed, match="process 1 of 2 failed: UserError: not what process 0 has: weights "):
         shared(index, tmp_path, pool, 2, [Mixed(), Mixed(2.0)])
     assert not list(tmp_path.glob("features/*/*/origin.json"))
     assert shared(index, tmp_path, pool, 2).ok_N.sum() == 18
+
+
+def test_a_helper_that_would_compute_otherwise_spoils_nothing(index, pool, tmp_path):
+    with pytest.raises(OtherFailed, match=r"process 2 of 3 .* precision bf16 \(process 0: fp32\). All need the same"):
+        shared(index, tmp_path, pool, 3, precisions=("fp32", "fp32", "bf16"))
+    assert not list(tmp_path.glob("features/*/*/origin.json"))
+
+
+def by_hand(listed, folder, pool, **other):
+    """Ask `contribute` as process 0 would, with something changed."""
+    run = Run("cpu", 0, None, folder, pool=pool)
+    wanted = features._wanted(Mixed(), listed, features.Asked(VIEWS, -1, True, "mean"), run)
+    message = {"do": "features", "folder": str(folder), "root": str(listed.root), "wanted": {**wanted, **other}}
+    with pa.ipc.new_file(folder / features.SAMPLES, listed.table.schema) as file:
+        file.write_table(listed.table)
+    return contribute(Mixed(), message, run, Ranks(1, 2, HashStore()))
+
+
+@pytest.mark.parametrize(
+    "other", [{"decoder": "x 1"}, {"pictures": "x 1"}, {"torch": "1.0"}, {"device": "cuda"}, {"version": 0}, {"new": 1}]
+)
+def test_a_helper_of_other_versions_or_another_device_takes_no_part(index, pool, tmp_path, other):
+    assert by_hand(index, tmp_path, pool)["decoders"]
+    ((name, value),) = other.items()
+    (tmp_path / "values.1.npy").unlink()
+    with pytest.raises(UserError, match=rf"not what process 0 has: {name} .*\(process 0: {value}\)"):
+        by_hand(index, tmp_path, pool, **other)
+    assert not (tmp_path / "values.1.npy").exists()
+
+
+def test_a_helper_that_does_not_see_the_files_of_process_0_takes_no_part(index, pool, tmp_path):
+    elsewhere = replace(index, root=tmp_path)  # as on a machine where nothing is mounted there
+    wanted = features.content_sha256(index)
+    with pytest.raises(UserError, match=f"not what process 0 has: index .*process 0: {wanted}"):
+        by_hand(elsewhere, tmp_path, pool, index=wanted)
+    message = {"folder": str(tmp_path / "other"), "root": str(index.root), "wanted": {}}
+    with pytest.raises(UserError, match="other: not seen by this process; --out must be a folder that all see"):
+        contribute(Mixed(), message, Run("cpu", 0, None, tmp_path, pool=pool), Ranks(1, 2, HashStore()))
 
 
 def test_a_file_whose_decoder_hangs_is_given_up_counted_and_tried_again(index, tmp_path, monkeypatch):

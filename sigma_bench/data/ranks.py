@@ -17,6 +17,7 @@ from datetime import timedelta
 from typing import Any
 
 from sigma_bench.contracts import UserError
+from sigma_bench.progress import say
 
 JOIN_S = 300.0
 """How long processes wait for each other at the start."""
@@ -24,6 +25,8 @@ PATIENCE_S = 600.0
 """How much longer than this process another may take for its part of the same work, beside twice the time."""
 FAREWELL_S = 30.0
 """How long rank 0 waits at the end."""
+NOTICE_S = 30.0
+"""After so long a wait rank 0 says whom it waits for."""
 GLANCE_S = 0.05
 """How often a process that waits looks whether it may go on."""
 
@@ -122,10 +125,10 @@ class Ranks:
 
     def leave(self) -> None:
         """Say that this process needs the store no more; rank 0, which may hold it, waits a little for the others."""
-        if self.world == 1:
+        if self.world == 1 or self._lost:
             return
         self._store.set(f"left/{self.rank}", "")
-        if self.rank == 0 and not self._lost:
+        if self.rank == 0:
             with suppress(OtherFailed):
                 for rank in range(1, self.world):
                     self._wait_for(f"left/{rank}", rank, FAREWELL_S)
@@ -135,7 +138,9 @@ class Ranks:
 
     def _wait_for(self, key: str, rank: int, patience: float | None) -> bytes:
         """Look for a key until it is there: a wait of the store's own could not be interrupted from the keyboard."""
-        end = math.inf if patience is None else time.monotonic() + patience
+        began = time.monotonic()
+        end = math.inf if patience is None else began + patience
+        notice = began + NOTICE_S if self.rank == 0 else math.inf
         try:
             while not self._store.check([key]):
                 if time.monotonic() > end:
@@ -143,6 +148,9 @@ class Ranks:
                         f"process {rank} of {self.world} has not answered for {patience:.0f} s; it hangs, or was killed"
                     )
                     raise OtherFailed(self._lost)
+                if time.monotonic() > notice:
+                    say(f"waiting for process {rank} of {self.world}, for {patience:.0f} s at most")
+                    notice = math.inf
                 time.sleep(GLANCE_S)
             found: bytes = self._store.get(key)
         except OtherFailed:
@@ -173,7 +181,8 @@ def joined() -> Iterator[Ranks]:
     except (DistError, ValueError) as error:
         raise UserError(
             f"process {rank} of {world} does not reach the others at MASTER_ADDR={os.environ.get('MASTER_ADDR')}, "
-            f"MASTER_PORT={os.environ.get('MASTER_PORT')}: {error}; start them with torchrun --nproc-per-node N"
+            f"MASTER_PORT={os.environ.get('MASTER_PORT')}: {error}; start all of them, with torchrun "
+            "--nproc-per-node N; another job on this machine needs another port (--master-port)"
         ) from error
     ranks = Ranks(rank, world, PrefixStore("sigma-bench", store), local)
     try:
@@ -182,6 +191,17 @@ def joined() -> Iterator[Ranks]:
         ranks.leave()
         raise
     ranks.leave()
+
+
+def only_one(what: str) -> None:
+    """Refuse to do by several processes what each of them would do whole.
+
+    Raises:
+        UserError: This process was started together with others.
+    """
+    rank, world, _ = _numbers()
+    if world > 1:
+        raise UserError(f"{what} runs in one process, and this is process {rank} of {world}: start it without torchrun")
 
 
 def _numbers() -> tuple[int, int, int]:

@@ -63,10 +63,9 @@ def evaluate(request: Request) -> int:
     """
     with joined() as ranks:
         if ranks.rank > 0:
-            return help_out(ranks, request.workers)
-        with served(ranks) as end:
-            end.code = _evaluate_all(request, ranks)
-        return end.code
+            return help_out(ranks, request.workers, lambda number, pool: _loaded(request, number, ranks, pool))
+        with served(ranks):
+            return _evaluate_all(request, ranks)
 
 
 def _evaluate_all(request: Request, ranks: Ranks) -> int:
@@ -96,15 +95,15 @@ def _evaluate_all(request: Request, ranks: Ranks) -> int:
             workers=request.workers,
             pool=pool,
         )
-        for name in request.checkpoints:
+        for number in range(len(request.checkpoints)):
             try:
-                system = candidate(name, request.family, request.heads, request.as_system, request.specs)
+                system = _candidate(request, number)
             except UserError as error:
                 say(f"not run: {error}")
                 failed = True
                 continue
             say(system.headline)
-            run = replace(run, helpers=_helpers(ranks, system, name, run, request))
+            run = replace(run, helpers=helpers(ranks, system, run.device, number))
             runs = [replace(run, seed=seed) for seed in range(seeds)]
             good, any_ran = _evaluate(system, runnable, runs, suite, request, store)
             failed, ran = failed or not good, ran or any_ran
@@ -113,19 +112,16 @@ def _evaluate_all(request: Request, ranks: Ranks) -> int:
     return 2 if not ran else 1 if failed else 0
 
 
-def _helpers(ranks: Ranks, system: Candidate, name: str, run: Run, request: Request) -> Any:
-    return helpers(
-        ranks,
-        system,
-        run.device,
-        name=name,
-        family=request.family,
-        heads=request.heads,
-        as_system=request.as_system,
-        specs=None if request.specs is None else str(request.specs),
-        device=request.device,
-        precision=request.precision,
-    )
+def _candidate(request: Request, number: int) -> Candidate:
+    name = request.checkpoints[number]
+    return candidate(name, request.family, request.heads, request.as_system, request.specs)
+
+
+def _loaded(request: Request, number: int, ranks: Ranks, pool: DecodePool) -> tuple[Encoder, Run]:
+    """Return the encoder of a checkpoint, and how it is run, in a process that helps."""
+    here = device_of(request.device, ranks)
+    encoder = _candidate(request, number).encoder(here)
+    return encoder, Run(here, 0, None, request.out, precision=request.precision, pool=pool)
 
 
 def _runnable(task: Task, root: Path | None, data: str) -> bool:

@@ -5,38 +5,29 @@ Only the first reads lists, prints, fits probes and writes rows, so evaluators n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from sigma_bench.contracts import Encoder, Run, UserError
 from sigma_bench.data.decode.pool import DecodePool
-from sigma_bench.data.ranks import Ranks
+from sigma_bench.data.ranks import OtherFailed, Ranks
+from sigma_bench.progress import say
 from sigma_bench.runs.machine import set_threads, torch_device
-from sigma_bench.runs.systems import Candidate, candidate
+from sigma_bench.runs.systems import Candidate
 
-
-@dataclass
-class End:
-    """How the command ends."""
-
-    code: int = 1
+Load = Callable[[int, DecodePool], tuple[Encoder, Run]]
+"""(number of a checkpoint on the command line, decoding processes) -> its encoder on this process's device, and how."""
 
 
 @contextmanager
-def served(ranks: Ranks) -> Iterator[End]:
-    """Tell the other processes at the end to end too, with the same exit code, whatever happens to this one."""
-    end = End()
+def served(ranks: Ranks) -> Iterator[None]:
+    """Tell the other processes at the end to end too, whatever happens to this one."""
     try:
-        yield end
-    except UserError:
-        end.code = 2
-        raise
+        yield
     finally:
-        ranks.send({"do": "end", "code": end.code})
+        ranks.send({"do": "end"})
 
 
 def device_of(asked: str, ranks: Ranks) -> str:
@@ -53,60 +44,52 @@ def device_of(asked: str, ranks: Ranks) -> str:
     return torch_device(f"cuda:{ranks.local}")
 
 
-def helpers(ranks: Ranks, system: Candidate, here: str, **loading: Any) -> Any:
+def helpers(ranks: Ranks, system: Candidate, here: str, number: int) -> Any:
     """Have the other processes load a system; return what `Run.helpers` takes.
 
     Args:
         ranks: The processes.
         system: As loaded here.
         here: The device of its encoder in this process.
-        loading: What the others need to load it: see `_load`.
+        number: Which checkpoint of the command line it is. The others have the same command line, and load nothing
+            that another process names.
     """
     if ranks.world == 1:
         return None
     from sigma_bench.features import Helpers, fingerprint
 
-    ranks.send({"do": "load", **loading})
+    ranks.send({"do": "load", "checkpoint": number})
     return Helpers(ranks, fingerprint(system.encoder(here)))
 
 
-def help_out(ranks: Ranks, workers: int) -> int:
-    """Do what rank 0 asks for until it ends; return its exit code. What fails here is reported there."""
+def help_out(ranks: Ranks, workers: int, load: Load) -> int:
+    """Do what rank 0 asks for until it ends; return the exit code: 0, or 1 where rank 0 is lost.
+
+    What fails here is reported there. Its exit code is that of the command: were it this one's too, torchrun would take
+    this process for the one that failed, and might end rank 0 before it has said why.
+    """
     from sigma_bench.features import contribute
 
     set_threads(None, workers)
-    loading: dict[str, Any] = {}
+    number = 0
     loaded: list[tuple[Encoder, Run]] = []
     with DecodePool("sigma_bench.data.load:load_clips", workers=workers) as pool:
 
         def part(message: dict[str, Any]) -> dict[str, Any]:
             if not loaded:
-                loaded.append(_load(ranks, pool, **loading))
+                loaded.append(load(number, pool))
             encoder, run = loaded[0]
             return contribute(encoder, message, run, ranks)
 
-        while (message := ranks.receive())["do"] != "end":
-            if message["do"] == "load":
-                loading = {name: value for name, value in message.items() if name != "do"}
-                loaded.clear()
-                continue
-            with suppress(Exception):  # `together` has told rank 0
-                ranks.together(partial(part, message))
-    return int(message["code"])
-
-
-def _load(
-    ranks: Ranks,
-    pool: DecodePool,
-    *,
-    name: str,
-    family: str | None,
-    heads: int | None,
-    as_system: str | None,
-    specs: str | None,
-    device: str,
-    precision: str,
-) -> tuple[Encoder, Run]:
-    system = candidate(name, family, heads, as_system, None if specs is None else Path(specs))
-    here = device_of(device, ranks)
-    return system.encoder(here), Run(here, 0, None, Path(), precision=precision, pool=pool)
+        try:
+            while (message := ranks.receive())["do"] != "end":
+                if message["do"] == "load":
+                    number = message["checkpoint"]
+                    loaded.clear()
+                    continue
+                with suppress(Exception):  # `together` has told rank 0
+                    ranks.together(partial(part, message))
+        except OtherFailed as error:
+            say(f"process {ranks.rank} of {ranks.world} ends: {error}")
+            return 1
+    return 0

@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from sigma_bench.contracts import UserError
 from sigma_bench.data.index import Index
+from sigma_bench.data.ranks import only_one
 from sigma_bench.progress import say
 from sigma_bench.runs import data as places
 from sigma_bench.runs.machine import git_commit, torch_device
@@ -50,6 +51,7 @@ def pretrain(
     Raises:
         UserError: A wrong recipe or setting, no data, or a run folder that is in use for something else.
     """
+    only_one("pretraining")
     kind = "folder" if data.startswith("folder:") else data
     recipe = load.recipe(name, data=kind, size=size, profile=profile, sets=sets, specs=specs)
     folder = out or Path("runs") / f"{recipe.name}.{kind}.{size}.seed{recipe.train.seed}"

@@ -103,6 +103,24 @@ def test_a_process_that_never_answers_is_an_error_not_a_hang(monkeypatch):
     assert "has not answered" in str(in_threads(twice, lambda r: None)[0])
 
 
+def test_the_first_says_whom_it_waits_for_once(monkeypatch, capsys):
+    monkeypatch.setattr(ranks, "NOTICE_S", 0.1)
+    in_threads(lambda r: r.barrier(), lambda r: time.sleep(0.5) or r.barrier(), lambda r: r.barrier())
+    assert capsys.readouterr().err.splitlines() == ["waiting for process 1 of 3, for 600 s at most"]
+
+
+def test_a_process_that_lost_the_store_can_leave():
+    class Gone(HashStore):
+        def check(self, keys):
+            raise RuntimeError("Broken pipe")
+
+    r = Ranks(1, 2, Gone())
+    with pytest.raises(OtherFailed, match="have lost each other: Broken pipe"):
+        r.receive()
+    r.leave()
+    assert Ranks(1, 2, r._store)._store.num_keys() == 0
+
+
 def test_a_process_by_itself_needs_no_store(monkeypatch):
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
         monkeypatch.delenv(name, raising=False)

@@ -114,21 +114,21 @@ def act(encoder):
     ("what", "said_by_the_first"),
     [
         ("raise UserError('no memory left')", "process 1 of 2 failed: UserError: mine:build: building the encoder"),
-        ("encoder.norm.weight.data += 1", "weights are not those of process 0"),
+        ("encoder.norm.weight.data += 1", "process 1 of 2 failed: UserError: not what process 0 has: weights "),
     ],
 )
 def test_a_process_that_cannot_do_its_part_is_an_error_of_all(together, tmp_path, data_root, what, said_by_the_first):
     (tmp_path / "mine.py").write_text(ENCODER.format(what=what))
     codes, said, found = together(2, "bad", *settings(data_root, "--ckpt", "mine:build"))
-    assert codes == [1, 1], said
+    assert codes == [1, 0], said
     assert said_by_the_first in said[0]
     assert [row["status"] for row in found] == ["ok", "failed"]
 
 
 @pytest.mark.slow
-def test_a_mistake_ends_all_with_one_message_and_exit_code_2(together, tmp_path):
+def test_a_mistake_ends_all_with_one_message_and_the_exit_code_of_the_first(together, tmp_path):
     codes, said, _ = together(2, "no", "eval", "--task", "linear/ucf102", "--ckpt", "random:nano")
-    assert codes == [2, 2]
+    assert codes == [2, 0]
     assert "linear/ucf101" in said[0]
     assert said[1] == ""
 
@@ -143,6 +143,15 @@ def test_torchrun_gives_the_rows_of_one_process(together, tmp_path, data_root, w
     assert done.returncode == 0, done.stderr
     assert lasting(rows(tmp_path / "many" / "rows")) == lasting(one)
     assert values(tmp_path, "many") == values(tmp_path, "one")
+
+
+@pytest.mark.slow
+def test_torchrun_lets_the_first_say_what_was_wrong_and_names_it(tmp_path):
+    done = torchrun(4, tmp_path, "eval", "--task", "linear/ucf102", "--ckpt", "random:nano")
+    assert done.returncode != 0
+    assert done.stderr.count("did you mean 'linear/ucf101'?") == 1
+    assert "exitcode  : 2" in done.stderr
+    assert "SIGTERM" not in done.stderr
 
 
 @pytest.mark.slow

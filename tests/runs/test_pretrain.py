@@ -139,3 +139,11 @@ def test_too_little_of_the_list_does_not_carry_the_published_name(there, method)
     found = _without_name({"method": "SIGMA-MLP", "variant": ""}, there, 1000)
     assert found["method"] == method
     assert found["variant"] == ("" if method else f"{there} of 1000 training videos")
+
+
+def test_several_processes_are_refused_before_anything_is_written(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    with pytest.raises(UserError, match="pretraining runs in one process, and this is process 1 of 2"):
+        pretrain("sigma_mlp", data=f"folder:{tmp_path}", size="nano", out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
