@@ -85,6 +85,7 @@ def test_a_draw_has_its_rule_its_name_and_a_note(toy):
     ids = [f"{n:010x}" for n in range(3471)]
     order = np.random.RandomState(7).permutation(3471)
     assert ytvos.drawn(ids[::-1], 7) == sorted(ids[i] for i in order[:694])
+    assert [len(ytvos.drawn(ids[:n], 0)) for n in (7, 8, 12, 13)] == [1, 2, 2, 3]  # rounded, not cut off
     index = ytvos.read(toy, "train20_seed7")
     assert index.count == 1
     assert index.notes == ("1 of 5 YouTube-VOS training videos drawn with seed 7, no released list",)
