@@ -79,7 +79,7 @@ def infer(
         raise UserError(
             f"{path}: {frames} frames of {image} px make more than {MAX_TOKENS} tokens; the sizes are wrong"
         )
-    heads = _heads(stated, args, asked, dim, path, notes)
+    heads = heads_of(args, asked, dim, path, notes, stated)
     return Geometry(image, patch, frames, tubelet, dim, depth, heads, hidden), notes
 
 
@@ -104,25 +104,40 @@ def _extent(
     return DEFAULT_FRAMES, DEFAULT_IMAGE
 
 
-def _heads(
-    stated: Mapping[str, int] | None,
+def heads_of(
     args: Mapping[str, Any],
     asked: Asked,
     dim: int,
     path: Path,
     notes: list[str],
+    stated: Mapping[str, int] | None = None,
+    usual: Mapping[int, int] = HEADS_BY_DIM,
 ) -> int:
+    """Return the number of attention heads: the user's, else the file's own, else the usual one of the family.
+
+    Args:
+        args: Arguments of the training, as the file has them.
+        asked: What the user says.
+        dim: Width of the encoder.
+        path: The file, for messages.
+        notes: Gets a note where the usual number is assumed.
+        stated: Sizes that one of our own files states.
+        usual: Width to number of heads in the family.
+
+    Raises:
+        UserError: User and file disagree, the number does not divide the width, or nothing tells it.
+    """
     told = stated["heads"] if stated is not None else None
     if told is None:
         told = next((args[k] for k in ("encoder_num_heads", "num_heads", "heads") if _whole(args.get(k))), None)
     if asked.heads is not None and told not in (None, asked.heads):
         raise UserError(f"{path}: {asked.heads} heads asked for, the file says {told}")
     heads = asked.heads or told
-    if heads is None and dim in HEADS_BY_DIM:
-        heads = HEADS_BY_DIM[dim]
+    if heads is None and dim in usual:
+        heads = usual[dim]
         notes.append(f"heads are not in the file: {heads} assumed, as is usual at width {dim}")
     if heads is None:
-        known = ", ".join(map(str, HEADS_BY_DIM))
+        known = ", ".join(map(str, usual))
         raise UserError(
             f"{path}: the number of attention heads cannot be told at width {dim} (known widths: {known}); "
             "give it (heads)"

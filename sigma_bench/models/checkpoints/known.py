@@ -7,17 +7,18 @@ from sigma_bench.models.checkpoints.adapter import Adapter, State
 from sigma_bench.models.checkpoints.finetuned import Finetuned
 from sigma_bench.models.checkpoints.run import OwnRun
 from sigma_bench.models.checkpoints.sigma import Sigma
+from sigma_bench.models.checkpoints.svt import DIVIDED
 from sigma_bench.models.checkpoints.videomae import VideoMAE
 
 ADAPTERS: tuple[Adapter, ...] = (
     Sigma(),
     VideoMAE(),
+    *DIVIDED,
     Finetuned(),
 )
 """The first one that recognises a file is it, unless it cannot be told by names and another fits the named family."""
 OWN = OwnRun()
 FOREIGN = {
-    "SVT (divided space-time attention)": ("temporal_attn.",),
     "Hugging Face VideoMAE": ("embeddings.patch_embeddings.projection.",),
     "MVD": ("decoder_img.", "mask_token_vid", "pos_embed_vid"),
     "MME": ("decoder.0.", "encoder_to_decoder.0."),

@@ -10,7 +10,17 @@ from pathlib import Path
 import torch
 
 from sigma_bench.contracts import UserError
-from sigma_bench.runs.verify import features, frames, masks, optimiser, positions, reconstruction, sigma, sinkhorn
+from sigma_bench.runs.verify import (
+    features,
+    features_svt,
+    frames,
+    masks,
+    optimiser,
+    positions,
+    reconstruction,
+    sigma,
+    sinkhorn,
+)
 from sigma_bench.runs.verify.record import Comparison, Record, exit_code
 from sigma_bench.runs.verify.render import as_json as json_lines
 from sigma_bench.runs.verify.render import as_text, default_folder
@@ -27,12 +37,13 @@ CHECKS: dict[str, Callable[[Golden], None]] = {
     "videomae_pixel_raw.pt": reconstruction.check_pixels,
     "videomae_pixel_in_sigma_code_l2.pt": reconstruction.check_pixels,
     "l2_mlp_derived.pt": reconstruction.check_learned_features,
+    "feat_svt.pt": features_svt.check,
     "tube_masks.pt": masks.check,
     "pos_embed_1d_sincos.pt": positions.check,
     "frame_sampling.json": frames.check,
     "optim_schedules.json": optimiser.check,
 }
-"""File name -> check; every `feat_*.pt` goes to `features.check` besides."""
+"""File name -> check; every other `feat_*.pt` goes to `features.check` besides."""
 SUFFIXES = frozenset({".pt", ".pth", ".json", ".npz", ".safetensors", ".bin"})
 DAMAGE = (KeyError, IndexError, TypeError, ValueError, AttributeError, AssertionError, RuntimeError, ArithmeticError)
 """What a check raises when a golden file lacks a key or holds something of another kind or shape."""

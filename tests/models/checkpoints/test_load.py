@@ -188,7 +188,6 @@ def test_a_file_that_contradicts_itself_or_the_user_is_refused(tmp_path, model):
     [
         ("decoder_img.head.weight", "MVD"),
         ("encoder_to_decoder.0.weight", "MME"),
-        ("blocks.0.temporal_attn.qkv.weight", "SVT"),
         ("videomae.embeddings.patch_embeddings.projection.weight", "Hugging Face"),
     ],
 )
