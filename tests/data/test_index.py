@@ -143,6 +143,27 @@ def test_per_class_is_balanced_and_seeded(toy):
         per_class(build([Sample("x", "x", -1, "g")]), 1, seed=1)
 
 
+def test_a_class_is_drawn_by_its_own_rows_and_apart_from_others(toy):
+    few = per_class(toy, 4, seed=1)
+    without = toy.select([row for row in range(toy.count) if toy.labels[row] != 1 or row % 2])
+    fewer = per_class(without, 4, seed=1)
+    assert [i for i in few.ids if i[0] != "b"] == [i for i in fewer.ids if i[0] != "b"]
+    assert len({tuple(i[1:] for i in few.ids if i[0] == c) for c in "abc"}) == 3
+
+
+def test_counts_are_of_labelled_samples(toy):
+    rows = [Sample("x", "x", -1, "g"), Sample("y", "y", 1, "g")]
+    assert class_counts(build(rows)) == {"a": 0, "b": 1, "c": 0}
+
+
+def test_holdout_serves_the_class_of_few_groups_first():
+    """Were the common class served first, its share would be full before the group that has the rare one comes."""
+    common = [Sample(f"a{g}", f"a{g}", 0, f"g{g}") for g in range(10)]
+    index = build([*common, Sample("b0", "b0", 1, "g0"), Sample("b1", "b1", 1, "g1")], classes=("a", "b"))
+    for seed in range(20):
+        assert class_counts(holdout(index, 0.1, seed)[1]) == {"a": 1, "b": 1}
+
+
 def test_holdout_takes_whole_groups_of_every_class(toy):
     kept, held = holdout(toy, 0.25, seed=0)
     assert class_counts(kept) != {}

@@ -52,6 +52,11 @@ def test_actions_become_labels_and_ids_stay_text(root):
     assert index.missing() == ("00012", "QQQQQ")
 
 
+def test_times_may_have_any_number_of_decimals(root):
+    table(root / "Charades_v1_test.csv", [row(actions="c001 1 2.5;c002 1.125 2.0625", length="12.0625")])
+    assert charades.read(root, "test").sample(0).actions == (Action(1, 1.0, 2.5), Action(2, 1.125, 2.0625))
+
+
 def test_actions_end_with_their_video(root, caplog):
     caplog.set_level("INFO")
     table(root / "Charades_v1_train.csv", [row("AAAA1", "c000 1.00 31.00;c001 2.00 12.00"), row("AAAA2", "c000 0 99")])

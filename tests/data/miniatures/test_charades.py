@@ -1,4 +1,5 @@
 import csv
+from itertools import combinations
 
 import av
 import numpy as np
@@ -129,3 +130,19 @@ def test_the_same_seed_gives_the_same_bytes_and_another_other_ones(tiny, tmp_pat
 def test_settings_out_of_range_are_refused(tmp_path, setting):
     with pytest.raises(ValueError, match="expected an even size"):
         charades.write(tmp_path / "mini", **setting)
+
+
+def test_a_background_is_of_one_subject(tiny):
+    homes = {}
+    for index in (reader.read(tiny.root, split) for split in reader.SPLITS):
+        for row in range(index.count):
+            sample = index.sample(row)
+            frames = decoded(index.path(row))
+            free = ~frame_labels(sample.actions, len(frames), len(activity.CLASSES)).any(1)
+            if free.any():
+                homes.setdefault(sample.group, []).append(frames[free][0].astype(float))
+    assert len(homes) > 5
+    own = [np.abs(a - b).mean() for of in homes.values() for a, b in combinations(of, 2)]
+    others = [np.abs(a[0] - b[0]).mean() for a, b in combinations(homes.values(), 2)]
+    assert len(own) > 5
+    assert max(own) < 2 < min(others)

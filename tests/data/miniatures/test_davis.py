@@ -75,3 +75,18 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(tiny, tmp_path)
     assert davis.write(tiny.root, train=4, val=3, size_px=32).reused
     with pytest.raises(ValueError, match="expected at least 16"):
         davis.write(tmp_path / "bad", val=0)
+
+
+def test_ids_do_not_tell_depth(tmp_path, monkeypatch):
+    def render(group, frames, size):
+        seen = np.zeros((frames, size, size), np.uint8)
+        for thing in range(1, len(group.things) + 1):
+            seen[:, :, 5 * thing : 5 * thing + 5] = thing
+        return np.zeros((frames, size, size, 3), np.uint8), seen
+
+    monkeypatch.setattr(davis.objects, "render", render)
+    index = reader.read(davis.write(tmp_path / "davis", train=15, val=1, size_px=32).root, "train")
+    first = [masks.read_mask(masks.mask_paths(index, row)[0].mask) for row in range(index.count)]
+    ids = [mask[0, 5:20:5].tolist() for mask in first]
+    assert {tuple(sorted(found)) for found in ids} == {(0, 0, 1), (0, 1, 2), (1, 2, 3)}
+    assert len({tuple(found) for found in ids}) > 4

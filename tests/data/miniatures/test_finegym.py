@@ -120,3 +120,41 @@ def test_the_same_seed_gives_the_same_bytes(tiny, tmp_path):
     assert finegym.write(tmp_path / "other", 1, size_px=16, fine=1, coarse=1).sha256 != tiny.sha256
     with pytest.raises(ValueError, match="expected an even size"):
         finegym.write(tmp_path / "none", coarse=0)
+
+
+def test_what_happens_is_what_the_label_says_with_objects_of_their_own(tmp_path, monkeypatch):
+    drawn, shown = [], {}
+    names = ("x", "y", "grow", "turn")
+
+    def render(seen, way, size):
+        if not seen.radius:  # the empty hall, which a video comes back to
+            return np.full((len(way.x), 5), -1.0)
+        drawn.append((*seen.object.phase, *seen.background.phase))
+        pattern = np.full(len(way.x), scene.PATTERNS.index(seen.object.pattern))
+        return np.stack([pattern, *(getattr(way, name) for name in names)], axis=1)
+
+    def encode(path, frames, rate):
+        shown[path.name] = frames
+        path.touch()
+
+    monkeypatch.setattr(finegym.course, "render", render)
+    monkeypatch.setattr(finegym, "encode", encode)
+    root = finegym.write(tmp_path / "finegym", fine=1, coarse=1).root
+    events = Counter()
+    for split in ("train", "val"):
+        index = reader.gym288(root, split)
+        for row in range(index.count):
+            sample = index.sample(row)
+            element = ELEMENTS[sample.label]
+            first, last = (int(np.ceil(finegym.RATE * t)) for t in (sample.start_s, sample.end_s))
+            part = shown[sample.path][first:last]
+            assert (part[:, 0] == element.event).all()
+            typical = element.action(1).course(len(part))
+            for name, found in zip(names, part[:, 1:].T, strict=True):
+                wanted = getattr(typical, name)
+                share = (found @ wanted) / (wanted @ wanted) if wanted.any() else 1
+                assert 0.8 - 1e-6 <= (abs(share) if name in ("x", "turn") else share) <= 1.2 + 1e-6
+                assert np.allclose(found, share * wanted, atol=1e-6)
+            events[sample.path] += 1
+    assert max(events.values()) > 10  # several events in a video, of several elements each
+    assert len(set(drawn)) == len(drawn)

@@ -1,8 +1,10 @@
 """The miniature of HMDB51: three folds of 70 to 30, unused clips, awkward names, no film on both sides."""
 
 from collections import Counter
+from dataclasses import fields
 
 import av
+import numpy as np
 import pytest
 
 from sigma_bench.data.datasets import hmdb51 as reader
@@ -52,3 +54,30 @@ def test_the_same_seed_gives_the_same_bytes(tiny, tmp_path):
     assert hmdb51.write(tmp_path / "other", 1, clips=1).sha256 != tiny.sha256
     with pytest.raises(ValueError, match="1 to 9 clips"):
         hmdb51.write(tmp_path / "none", clips=10)
+
+
+def test_what_happens_is_what_the_class_says_with_an_object_of_its_own(tmp_path, monkeypatch):
+    drawn, shown, sides = [], {}, set()
+
+    def render(seen, way, size):
+        drawn.append((*seen.object.phase, *seen.background.phase))
+        return way
+
+    def encode(path, way, rate):
+        shown[path.name] = way
+        path.touch()
+
+    monkeypatch.setattr(hmdb51.course, "render", render)
+    monkeypatch.setattr(hmdb51, "encode", encode)
+    root = hmdb51.write(tmp_path / "hmdb51", clips=1).root
+    for index in (reader.read(root, split) for split in ("train", "test")):
+        for row, label in enumerate(index.labels):
+            typical = hmdb51.CLASSES[index.classes[label]].course(hmdb51.FRAMES)
+            for field in fields(typical):
+                found, wanted = (getattr(way, field.name) for way in (shown[index.path(row).name], typical))
+                share = (found @ wanted) / (wanted @ wanted) if wanted.any() else 1
+                assert 0.7 <= abs(share) <= 1.3
+                assert np.allclose(found, share * wanted, atol=1e-6)
+                sides.add((field.name, share > 0))
+    assert len(set(drawn)) == len(drawn) == len(shown)
+    assert {name for name, forward in sides if not forward} == {"x", "turn"}

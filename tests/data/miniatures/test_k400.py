@@ -46,3 +46,28 @@ def test_the_same_seed_gives_the_same_bytes(tiny, tmp_path):
     assert k400.write(tmp_path / "other", 1, train=4, val=2).sha256 != tiny.sha256
     with pytest.raises(ValueError, match="expected an even size"):
         k400.write(tmp_path / "none", val=0)
+
+
+def test_what_is_seen_is_what_the_class_says_with_an_object_of_its_own(tmp_path, monkeypatch):
+    shown = {}
+
+    def encode(path, seen):
+        shown[path.name] = seen
+        path.touch()
+
+    monkeypatch.setattr(k400.scene, "render", lambda seen, frames, size: (seen, None))
+    monkeypatch.setattr(k400, "encode", encode)
+    root = k400.write(tmp_path / "k400", train=8, val=4).root
+    went = set()
+    for index in (reader.read(root, split) for split in ("train", "val")):
+        for row, label in enumerate(index.labels):
+            pattern, ways = k400.CLASSES[index.classes[label]]
+            seen = shown[index.path(row).name]
+            x, y = seen.velocity
+            way = ("East" if x > 0 else "West") if abs(x) > abs(y) else "South" if y > 0 else "North"
+            assert seen.object.pattern == pattern
+            assert way in ways
+            went.add((index.classes[label], way, seen.background.pattern))
+    assert len(went) == 4 * (2 + 2) * 4  # every way before every background
+    drawn = [(*seen.object.phase, *seen.background.phase) for seen in shown.values()]
+    assert len(set(drawn)) == len(drawn) == 12 * (8 + 4)
