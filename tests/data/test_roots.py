@@ -32,6 +32,7 @@ def configured(tmp_path, text):
 def test_the_option_alone_decides(tmp_path, monkeypatch):
     monkeypatch.setenv(roots.VARIABLE, str(tmp_path / "variable"))
     (tmp_path / "variable" / "k400").mkdir(parents=True)
+    configured(tmp_path, f"datasets: {{k400: {tmp_path / 'variable' / 'k400'}}}\n")
     assert roots.find("k400", tmp_path / "option") is None
     (tmp_path / "option" / "k400").mkdir(parents=True)
     assert roots.find("k400", tmp_path / "option") == roots.Place(tmp_path / "option" / "k400", "--data-root")

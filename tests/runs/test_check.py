@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -148,6 +150,42 @@ def test_two_checks_at_once_keep_what_both_find(root):
         findings.probe([path], 1, "check", whole=True)
     after = Findings(root / "ucf101", "pyav")
     assert [after.get(path).count for path in paths] == [16, 16]
+
+
+def test_two_checks_that_write_at_the_same_moment_keep_both(root, monkeypatch):
+    paths = [str(clip(root, name, "g08").relative_to(root / "ucf101")) for name in ("Run", "Jump")]
+    both = [Findings(root / "ucf101", "pyav") for _ in paths]
+    for findings, path in zip(both, paths, strict=True):
+        findings.probe([path], 1, "check", whole=True)
+    probing._file(root / "ucf101").unlink()
+    read = probing._read
+
+    def slow(folder):
+        known = read(folder)
+        time.sleep(0.2)
+        return known
+
+    monkeypatch.setattr(probing, "_read", slow)
+    threads = [threading.Thread(target=f._keep, args=({path},)) for f, path in zip(both, paths, strict=True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    after = Findings(root / "ucf101", "pyav")
+    assert [after.get(path).count for path in paths] == [16, 16]
+
+
+def test_missing_samples_are_named_in_the_order_of_the_list(root):
+    names = [f"v_Run_g{n:02d}_c01" for n in (40, 7, 33, 12, 28, 19, 51, 3)]
+    (root / "ucf101/ucfTrainTestlist/testlist01.txt").write_text("".join(f"Run/{name}.avi\n" for name in names))
+    assert found(root, fold=1, quick=True)[0]["test", 1]["missing"] == names
+
+
+def test_a_list_that_lacks_anything_is_never_called_100_percent_usable(root):
+    samples = [Sample(f"a{n}", "UCF-101/Run/v_Run_g08_c01.avi", 0, "x") for n in range(2999)]
+    index = Index.build("set", "test", root / "ucf101", ["Run"], [*samples, Sample("b", "gone.avi", 0, "x")])
+    report = check_set("set", root, "here", [ReadList("test", 1, index)], [], Look("pyav", 1, quick=True))
+    assert "usable of test 99.9 %" in render.verdict(report)
 
 
 def test_a_cache_that_cannot_be_written_is_told_and_the_check_goes_on(root, tmp_path, capsys):

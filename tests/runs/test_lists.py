@@ -94,6 +94,21 @@ def test_a_list_that_differs_is_left_as_it_is(tmp_path, monkeypatch):
     assert any("left as it is" in line for line in lines)
 
 
+def test_a_file_that_appears_while_a_list_is_fetched_is_left_as_it_is(tmp_path, monkeypatch):
+    only(monkeypatch, a_source(b"published"))
+
+    def late(url):
+        (tmp_path / "finegym").mkdir()
+        (tmp_path / "finegym" / "a.txt").write_text("mine")
+        return b"published"
+
+    monkeypatch.setattr(lists, "download", late)
+    [found], code = standings("finegym", tmp_path, fetch=True)
+    assert "cannot be written" in found["said"]
+    assert code == 1
+    assert [p.read_text() for p in (tmp_path / "finegym").iterdir()] == ["mine"]
+
+
 def test_what_has_not_the_published_hash_is_not_kept(tmp_path, monkeypatch):
     only(monkeypatch, a_source(b"published"))
     serve(monkeypatch, b"an error page")

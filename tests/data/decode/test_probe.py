@@ -1,7 +1,7 @@
 import pytest
 
 from sigma_bench.contracts import UserError
-from sigma_bench.data.decode.probe import probe
+from sigma_bench.data.decode.probe import decode_file, probe
 
 
 def test_every_file_that_cannot_be_decoded_is_named_with_the_reason(shared):
@@ -32,3 +32,20 @@ def test_a_deadline_is_a_reason(shared):
 def test_an_unknown_decoder_is_refused_before_anything_starts():
     with pytest.raises(UserError, match="unknown decoder"):
         probe([], "opencv")
+
+
+def test_three_frames_are_the_first_the_middle_and_the_last(monkeypatch):
+    asked = []
+
+    class Read:
+        count, height, width, backend, times = 101, 32, 32, "pyav", None
+
+        def frames(self, indices):
+            asked.extend(indices)
+
+        def close(self):
+            asked.append("closed")
+
+    monkeypatch.setattr("sigma_bench.data.decode.probe.open_media", lambda backend, path: Read())
+    assert decode_file(("a.mp4", "pyav", False))[1]["reason"] == ""
+    assert asked == [0, 50, 100, "closed"]
