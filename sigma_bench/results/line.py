@@ -25,17 +25,9 @@ FIRST = COLUMNS[0]
 LONGEST_CELL = 100_000
 _JSON = {"selection", "marks", "artifacts"}
 _NUMBERS = {
-    *("schema_version", "params_m", "family_guessed", "task_version", "train_count", "test_count", "value", "seed"),
-    *(
-        "value_missing_wrong",
-        "interval_low",
-        "interval_high",
-        "n_expected",
-        "n_present",
-        "n_decoded",
-        "limit",
-        "seconds",
-    ),
+    *("schema_version", "params_m", "family_guessed", "task_version", "train_count", "train_present", "test_count"),
+    *("value", "value_missing_wrong", "interval_low", "interval_high", "seed", "n_expected", "n_present", "n_decoded"),
+    *("limit", "seconds"),
 }
 _TEXT = set(COLUMNS) - _JSON - _NUMBERS
 _ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r"}

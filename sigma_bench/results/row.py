@@ -136,6 +136,8 @@ class Row(BaseModel):
     """Samples of the training list."""
     train_sha256: Sha256 | Literal[""] = ""
     """Hash of the training list (ids, labels, frame ranges)."""
+    train_present: Natural | None = None
+    """Samples of the training list whose file was there."""
     test_count: Natural = 0
     """Samples of the test list."""
     test_sha256: Sha256 | Literal[""] = ""

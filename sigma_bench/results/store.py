@@ -159,9 +159,10 @@ class Store:
         self.problems = rows.problems
         return rows
 
-    def done(self, key: Key) -> bool:
-        """Return whether the folder holds a value for `key`; a failed row is none."""
-        return any(row.key == key and row.status != "failed" for row in self.read())
+    def value(self, key: Key) -> Row | None:
+        """Return the newest row that holds a value for `key`; a failed row holds none."""
+        found = [row for row in latest(row for row in self.read() if row.key == key) if row.status != "failed"]
+        return found[0] if found else None
 
     def write_samples(self, row_id: str, frame: pd.DataFrame) -> Path:
         """Write per-sample records to `samples/<row_id>.parquet`, complete or not at all, and return the path.

@@ -24,6 +24,7 @@ from sigma_bench.progress import say
 from sigma_bench.results.row import Key, Row
 from sigma_bench.results.store import Store
 from sigma_bench.runs import data as places
+from sigma_bench.runs.done import done, present
 from sigma_bench.runs.helping import device_of, help_out, helpers, served
 from sigma_bench.runs.machine import decoder_versions, described, set_threads
 from sigma_bench.runs.systems import Candidate, candidate
@@ -147,9 +148,11 @@ def _evaluate(
         for run in runs:
             try:
                 lists = read_lists(task, run)
-                if not request.force and store.done(_key(system, task, run, request, lists)):
+                row = None if request.force else done(store, _key(system, task, run, request, lists), lists)
+                if row is not None:
                     ran = True
-                    say(f"  {task.id} seed {run.seed}: has a row, skipped (--force measures again)")
+                    of = f" of {row.n_decoded} of {row.n_expected} samples" if row.status == "partial" else ""
+                    say(f"  {task.id} seed {run.seed}: has a row{of}, skipped (--force measures again)")
                     continue
                 encoder = encoder if encoder is not None else system.encoder(run.device)
                 good &= _measure(system, encoder, task, run, suite, request, store, lists)
@@ -237,7 +240,7 @@ def _measure(
     """Measure one task with one seed and store its rows; a failure becomes a row with its error."""
     began = time.perf_counter()
     data = "custom" if request.data == "official" and not lists.official else request.data
-    common = {**_common(system, task, run, suite, request), "data": data}
+    common = {**_common(system, task, run, suite, request), "data": data, "train_present": present(lists.train)}
     try:
         found: Evaluation = registry.get("evaluators", task.evaluator)(encoder, task, run)
     except UserError:

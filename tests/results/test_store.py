@@ -296,15 +296,17 @@ def test_the_newest_of_a_key_counts_and_a_failure_supersedes_no_value(make_row):
     assert latest([failed, old]) == [old]
 
 
-def test_done_asks_for_a_value_of_the_same_key(tmp_path, make_row):
+def test_the_value_of_a_key_is_that_of_its_newest_row_that_did_not_fail(tmp_path, make_row):
     store = Store(tmp_path)
     row = make_row()
-    assert not store.done(row.key)
+    assert store.value(row.key) is None
     store.append("linear", [make_row(status="failed", value=None, n_decoded=0)])
-    assert not store.done(row.key)
-    store.append("linear", [row])
-    assert store.done(row.key)
-    assert not store.done(make_row(seed=3).key)
+    assert store.value(row.key) is None
+    newer = make_row(value=1.0, measured_at="2999-01-01T00:00:00.000000Z")
+    store.append("linear", [newer, row])
+    store.append("linear", [make_row(status="failed", value=None, measured_at="2999-01-02T00:00:00.000000Z")])
+    assert store.value(row.key) == newer
+    assert store.value(make_row(seed=3).key) is None
 
 
 @pytest.mark.parametrize("suite", ["", "../x", "a/b", ".hidden", "a\n", "x" * 200])

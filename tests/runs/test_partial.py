@@ -41,13 +41,13 @@ def place(tmp_path, monkeypatch):
     return folder
 
 
-def test_the_row_says_what_was_there_and_which_list(place, tmp_path, monkeypatch):
+def test_the_row_says_what_was_there_and_which_list(place, tmp_path, monkeypatch, capsys):
     own = k400.read
     monkeypatch.setattr(
         k400, "read", lambda root, split, **more: dataclasses.replace(own(root, split, **more), notes=(NOTE,))
     )
-    gone = next((place / "val" / "class_001").iterdir())
-    gone.unlink()
+    gone, also_gone = next((place / "val" / "class_001").iterdir()), next((place / "train" / "class_001").iterdir())
+    kept = [path.rename(tmp_path / path.name) for path in (gone, also_gone)]
     task = tmp_path / "k400.yaml"
     text = roots.find("tasks", "linear/ucf101").read_text()
     dataset = "{name: ucf101, train: train, test: test, split: 1}"
@@ -62,11 +62,29 @@ def test_the_row_says_what_was_there_and_which_list(place, tmp_path, monkeypatch
     assert (row["n_expected"], row["n_present"], row["n_decoded"]) == ("34", "33", "33")
     assert share(33, 34) < FULL_PERCENT
     assert gone.stem in row["error"]
+    assert (row["train_count"], row["train_present"]) == ("8", "7")
     marks = json.loads(row["marks"])
     assert marks.count("list: other than the published one of k400") == 1
     assert marks.count(NOTE) == 1
 
     lines, code = check(["k400"], tmp_path / "root", workers=1)
     assert code == 1
-    assert lines[-2].startswith("  not complete: usable of val 97 % (every frame was decoded); an evaluation counts")
+    assert lines[-2].startswith(
+        "  not complete: usable of train 87.5 %, val 97 % (every frame was decoded); an evaluation counts"
+    )
     assert "a table shows no number from under 99 % of a test list" in lines[-2]
+
+    def again():
+        assert evaluate(request) == 0
+        with next((tmp_path / "rows").glob("*.csv")).open() as file:
+            return [(r["status"], r["n_present"], r["train_present"]) for r in csv.DictReader(file)]
+
+    assert again() == [("partial", "33", "7")]
+    assert "has a row of 33 of 34 samples, skipped" in capsys.readouterr().err
+    kept[0].rename(gone)
+    assert again()[1:] == [("ok", "34", "7")]
+    kept[1].rename(also_gone)
+    assert again()[2:] == [("ok", "34", "8")]
+    gone.unlink()  # fewer than were measured: the better number stands
+    assert len(again()) == 3
+    assert "has a row, skipped" in capsys.readouterr().err
