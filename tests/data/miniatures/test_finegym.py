@@ -158,3 +158,17 @@ def test_what_happens_is_what_the_label_says_with_objects_of_their_own(tmp_path,
             events[sample.path] += 1
     assert max(events.values()) > 10  # several events in a video, of several elements each
     assert len(set(drawn)) == len(drawn)
+
+
+@pytest.mark.parametrize("element", ELEMENTS)
+def test_an_element_does_what_its_name_says(element):
+    way = element.action(1).course(9)
+    back = "and back" in element.text
+    went = {name: getattr(way, name)[4 if back else 8] - getattr(way, name)[0] for name in ("x", "y", "grow", "turn")}
+    for name in went:
+        assert (getattr(way, name)[0] == getattr(way, name)[8]) == (back or not went[name])
+    place, _, size, turned = element.text.split(") ")[1].split(", ")
+    assert {"shrinking": -1, "of one size": 0, "growing": 1}[size] == np.sign(went["grow"])
+    assert {"no turn": 0, "half a turn": 0.5, "a whole turn": 1}[turned] == pytest.approx(went["turn"])
+    signs = {"up": (0, -1), "down": (0, 1), "sideways": (1, 0), "up and aside": (1, -1)}
+    assert (np.sign(went["x"]), np.sign(went["y"])) == signs[place]
