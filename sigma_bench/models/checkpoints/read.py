@@ -1,89 +1,88 @@
-"""Reading a checkpoint file without running anything that is in it."""
+"""Reading a file of weights without running anything that is in it, and without copying its tensors."""
 
 from __future__ import annotations
 
-import argparse
-import hashlib
-import pickle
-import struct
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from sigma_bench.contracts import UserError
+from sigma_bench.models.checkpoints import archive, content, digest, kind, safetensors_file, torch_file
+from sigma_bench.models.checkpoints.kind import Kind
 
-LFS_HEAD = b"version https://git-lfs.github.com/spec/"
-DAMAGE: tuple[type[Exception], ...] = (
-    *(RuntimeError, OSError, EOFError, LookupError, ValueError, TypeError, AttributeError, AssertionError),
-    *(ArithmeticError, MemoryError, struct.error, ImportError),
-)
-"""What torch raises for bytes that are no checkpoint, or a cut one."""
+LOADERS: dict[Kind, Callable[[Path], Any]] = {
+    Kind.ZIP: torch_file.load_zip,
+    Kind.LEGACY: torch_file.load_legacy,
+    Kind.SAFETENSORS: safetensors_file.load,
+}
 
 
 @dataclass(frozen=True)
 class FileContent:
-    """A file as it was read: its path, its digest and the plain values and tensors in it."""
+    """A file as it was read: its path, its digest and the plain values and tensors in it.
+
+    The tensors of a zip archive and of a safetensors file lie in the file itself, mapped to memory: what is kept of
+    them is to be copied, and `check_unchanged` called after that.
+    """
 
     path: Path
     sha256: str
     content: dict[str, Any]
+    stamp: digest.Stamp
+
+    def check_unchanged(self) -> None:
+        """Raise a UserError where the file was written to since it was opened."""
+        digest.check_unchanged(self.path, self.stamp)
 
 
 def read(path: Path) -> FileContent:
-    """Read a torch file: tensors, plain containers and `argparse.Namespace`, nothing else, on the CPU.
+    """Read a file of weights on the CPU: a torch file of either format, or a safetensors file.
+
+    Nothing in it is run: a pickle may name tensors, plain containers, `argparse.Namespace` and NumPy's numbers
+    (`scan.ALLOWED`), is looked through before torch opens it, and is read by torch with `weights_only`. The digest is
+    computed, and the checksums of an archive are compared, in other threads beside the loading; both are left out for a
+    large file whose digest was kept and that has not changed since.
 
     Raises:
-        UserError: The file is missing, a folder, a Git LFS pointer, text, cut, not a torch file, holds other objects,
-            or holds no dictionary.
+        UserError: The file is missing, a folder, not to be read, no checkpoint, cut, damaged, changes meanwhile, names
+            anything else, or holds no dictionary.
     """
-    if path.is_dir():
-        inner = sorted(p.name for p in path.glob("*.pt*"))
-        hint = f"name the file in it: {', '.join(inner)}" if inner else "name a checkpoint file"
-        raise UserError(f"{path}: is a folder; {hint}")
-    if not path.is_file():
-        raise UserError(f"{path}: no such checkpoint file; check the path or fetch the file")
-    with path.open("rb") as file:
-        head = file.read(512)
-        file.seek(0)
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    _check_head(path, head)
-    content = _load(path)
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: holds a {type(content).__name__}; expected a dictionary of weights")
-    return FileContent(path, digest, content)
+    kind.check_file(path)
+    with _readable(path):
+        before = digest.stamp(path)
+        what = kind.kind_of(path)
+        sha256 = digest.known(path, before)
+        with ThreadPoolExecutor(2) as threads, _unchanged(path, before):
+            hashed = threads.submit(digest.compute, path) if sha256 is None else None
+            loaded = LOADERS[what](path)
+            content.check(loaded, path)
+            if hashed is not None:
+                verified = threads.submit(archive.verify, path) if what is Kind.ZIP else None
+                sha256 = hashed.result()
+                if verified is not None:
+                    verified.result()
+        if hashed is not None:
+            digest.keep(path, before, str(sha256))
+    if not isinstance(loaded, dict):
+        raise UserError(f"{path}: holds a {type(loaded).__name__}; expected a dictionary of weights")
+    return FileContent(path, str(sha256), loaded, before)
 
 
-def _check_head(path: Path, head: bytes) -> None:
-    if not head:
-        raise UserError(f"{path}: is empty; fetch the checkpoint again")
-    if head.startswith(LFS_HEAD):
-        raise UserError(f"{path}: is a Git LFS pointer, not the weights; run `git lfs pull` where it came from")
-    if not any(byte < 9 or byte > 126 for byte in head):
-        start = head[:40].decode("ascii").split("\n")[0]
-        raise UserError(f"{path}: is a text file ({start!r}), not a checkpoint; was an error page downloaded instead?")
-
-
-def _load(path: Path) -> Any:
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
     try:
-        try:
-            return torch.load(path, map_location="cpu", weights_only=True)
-        except pickle.UnpicklingError:
-            with torch.serialization.safe_globals([argparse.Namespace]):
-                return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise UserError(
-            f"{path}: refused, it is damaged or holds objects other than tensors and plain values "
-            f"({_first_line(error)}); save its weights alone, as torch.save(model.state_dict(), file)"
-        ) from error
-    except DAMAGE as error:
-        raise UserError(
-            f"{path}: is not a readable torch file, perhaps cut short ({_first_line(error)}); fetch it again"
-        ) from error
+        yield
+    except PermissionError as error:
+        raise UserError(f"{path}: may not be read ({error.strerror}); change its permissions (chmod u+r)") from error
 
 
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    named = [line for line in lines if "Unsupported" in line or "GLOBAL" in line]
-    return ((named or lines or [type(error).__name__])[0])[:200]
+@contextmanager
+def _unchanged(path: Path, before: digest.Stamp) -> Iterator[None]:
+    """Check that a file stays the same; where it changed, that is the reason whatever else went wrong."""
+    try:
+        yield
+    finally:
+        digest.check_unchanged(path, before)
