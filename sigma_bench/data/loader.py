@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -96,7 +96,7 @@ class TrainingLoader:
         self.rank, self.world, self.device = rank, world, device
         self.max_broken, self.on_broken = max_broken, on_broken
         self.replaced = Replaced()
-        self.decoders: dict[str, int] = {}
+        self.decoders: Counter[str] = Counter()
         self._ids: list[str] = index.table["id"].to_pylist()
 
     @property
@@ -130,7 +130,7 @@ class TrainingLoader:
 
     def _batches(self, todo: deque[Draw], first: int) -> Iterator[Batch]:
         in_flight: dict[int, Draw] = {}
-        ready: dict[int, tuple[torch.Tensor, int, tuple[int, ...]]] = {}
+        ready: dict[int, tuple[torch.Tensor, int, tuple[int, ...], str]] = {}
         lowest, end = first, first + len(todo)
         while lowest < end:
             for result in self.pool.map(self._requests(todo, in_flight), ahead=2 * self.batch):
@@ -138,16 +138,16 @@ class TrainingLoader:
                 if result.error is not None or result.arrays is None:
                     todo.appendleft(self._replacement(slot, row, seed, str(result.error)))
                     continue
-                decoder = str(result.info.get("backend"))
-                self.decoders[decoder] = self.decoders.get(decoder, 0) + 1
                 flip = bool(result.info.get("flip", False))
                 frames = torch.from_numpy(result.arrays[0]).to(self.device)
-                ready[slot] = (transforms.to_clip(frames, self.size, flip), row, seed)
+                clip = transforms.to_clip(frames, self.size, flip)
+                ready[slot] = (clip, row, seed, str(result.info.get("backend")))
                 while lowest + self.batch <= end and all(s in ready for s in range(lowest, lowest + self.batch)):
                     parts = [ready.pop(s) for s in range(lowest, lowest + self.batch)]
                     lowest += self.batch
-                    # not when they fail: what was fetched ahead is fetched again by a run that goes on from here
-                    self.replaced.draws += sum(attempts for *_, (*_, attempts) in parts)
+                    # not when they are decoded: what was fetched ahead is fetched again by a run that goes on from here
+                    self.replaced.draws += sum(seed[-1] for _, _, seed, _ in parts)
+                    self.decoders.update(decoder for *_, decoder in parts)
                     yield Batch(torch.stack([p[0] for p in parts]), [p[1] for p in parts], [p[2] for p in parts])
 
     def _requests(

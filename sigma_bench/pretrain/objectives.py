@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -68,6 +69,7 @@ class MaskedObjective:
             "micro": self._micro,
             "replaced": dict(self.loader.replaced.reasons),
             "draws": self.loader.replaced.draws,
+            "decoders": dict(self.loader.decoders),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -75,6 +77,7 @@ class MaskedObjective:
         self._micro = state["micro"]
         self.loader.replaced.reasons = dict(state["replaced"])
         self.loader.replaced.draws = state["draws"]
+        self.loader.decoders = Counter(state.get("decoders", {}))  # what an earlier version began did not keep them
 
     def _model(self, out_dim: int, **parts: Any) -> MaskedVideoModel:
         m = self.recipe.model

@@ -169,6 +169,7 @@ def _data(listed: Index, index: Index, reasons: dict[str, str]) -> dict[str, Any
         "list": {"name": listed.name, "root": str(listed.root), "count": listed.count, "sha256": listed.sha256},
         "trained_on": index.count,
         "trained_on_sha256": index.sha256,
+        "miniature_sha256": places.generated(index.root),
         "left_out": reasons,
     }
 
@@ -184,4 +185,10 @@ def _same_data(folder: Path, index: Index) -> None:
         raise UserError(
             f"{path}: the run was begun on {saved.get('trained_on')} samples, now there are {index.count}, or others: "
             "an exact resume needs the same; restore the data, or begin another run with --out"
+        )
+    now = places.generated(index.root)
+    if saved.get("miniature_sha256", now) != now:  # absent: begun by a version that did not keep it
+        raise UserError(
+            f"{path}: the run was begun on other generated videos than those in {index.root} now, under the same ids; "
+            "write those again (sigma-bench data miniature), or begin another run with --out"
         )

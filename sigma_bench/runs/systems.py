@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from sigma_bench import registry
 from sigma_bench.contracts import Encoder, UserError
 from sigma_bench.progress import say
+from sigma_bench.results.row import Row
 from sigma_bench.spec import load
 from sigma_bench.train import folder
 
@@ -24,6 +27,12 @@ DESCRIBED = (
     "motion_guidance",
     "frames",
 )
+
+NO_MEASUREMENT: Mapping[str, Any] = {
+    **{"suite": "-", "task": "-", "task_version": 1, "evaluator": "-", "settings_sha256": "0" * 64},
+    **{"metric": "-", "data": "custom", "status": "failed"},
+}
+"""What makes a row of a description."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +49,22 @@ def candidate(name: str, family: str | None, heads: int | None, as_system: str |
     """Return what one `--ckpt` names.
 
     Raises:
-        UserError: It is neither file, run folder, zoo entry, `random:SIZE[:SEED]` nor `module:function`, or the file
-            does not hold a whole encoder.
+        UserError: It is neither file, run folder, zoo entry, `random:SIZE[:SEED]` nor `module:function`, the file
+            does not hold a whole encoder, or what it says of itself fits no row.
     """
+    found = _found(name, family, heads, as_system, specs)
+    try:
+        Row.model_validate({**found.description, "checkpoint_sha256": found.sha256, **NO_MEASUREMENT})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise UserError(
+            f"{name}: describes itself by {'.'.join(map(str, first['loc']))}: {str(first['input'])[:80]!r}, which no "
+            f"row can hold: {first['msg']}. Mend `system` in the file, or name a zoo entry with --as"
+        ) from error
+    return found
+
+
+def _found(name: str, family: str | None, heads: int | None, as_system: str | None, specs: Path | None) -> Candidate:
     if name.startswith("random:"):
         return _file(name, name.rpartition(":")[0] if name.count(":") > 1 else name, family, heads, None, specs)
     if ":" in name and not Path(name).exists():

@@ -114,8 +114,10 @@ def test_replaced_draws_are_counted_as_an_unbroken_run_counts_them(index, pools)
         assert first.replaced.draws == counted[stop - 1]
         second = loader(index, pools[1], 1)
         second.replaced.draws = first.replaced.draws
+        second.decoders = first.decoders.copy()
         list(second.epoch(0, stop))
         assert second.replaced.draws == counted[-1]
+        assert second.decoders == whole.decoders == {"pyav": len(counted)}
 
 
 def test_masks_follow_their_draw_not_its_place_in_a_batch(index, pools):

@@ -147,3 +147,18 @@ def test_several_processes_are_refused_before_anything_is_written(tmp_path, monk
     with pytest.raises(UserError, match="pretraining runs in one process, and this is process 1 of 2"):
         pretrain("sigma_mlp", data=f"folder:{tmp_path}", size="nano", out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_resume_needs_the_same_generated_videos_under_the_same_ids(videos, tmp_path):
+    place = tmp_path / "mini"
+    common = {**videos[1], "data": f"folder:{place}/UCF-101", "out": tmp_path / "run"}
+    write(place, seed=0, groups=8, clips_per_group=1)
+    last = pretrain("videomae", **common)
+    last.unlink()
+    write(place, seed=1, groups=8, clips_per_group=1)
+    with pytest.raises(UserError, match=r"begun on other generated videos than those in .*UCF-101 now"):
+        pretrain("videomae", resume=True, **common)
+    write(place, seed=0, groups=8, clips_per_group=1)
+    assert pretrain("videomae", resume=True, **common) == last
+    saved = json.loads((tmp_path / "run" / "data.json").read_text())
+    assert sum(saved["decoders"].values()) == 8  # two steps of four, one of them before the break

@@ -41,3 +41,17 @@ def test_a_file_that_is_called_like_a_zoo_entry_is_not_taken_for_it(tmp_path, mo
     monkeypatch.chdir(tmp_path)
     own_run(tmp_path / "sigma_mlp_k400_b800", "nano", 32, 8)
     assert "method" not in candidate("sigma_mlp_k400_b800", None, None, None, None).description
+
+
+@pytest.mark.parametrize(
+    ("system", "said"),
+    [
+        ({"motion_guidance": "maybe"}, "motion_guidance: 'maybe'.*'yes', 'no'"),
+        ({"system": ["a", "list"]}, r"system: \"\['a', 'list'\]\".* valid string"),
+        ({"method": "x" * 20_001}, "method: 'xxx.* at most 20000 "),
+    ],
+)
+def test_a_description_that_no_row_can_hold_is_refused_before_anything_is_measured(tmp_path, system, said):
+    file = own_run(tmp_path / "step-1.pt", "nano", 32, 8, **system)
+    with pytest.raises(UserError, match=f"step-1.pt: describes itself by {said}"):
+        candidate(file, None, None, None, None)
