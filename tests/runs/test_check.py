@@ -70,6 +70,7 @@ def test_a_whole_data_set_is_well_and_short_clips_are_no_fault(root):
     assert entries["test", 1]["short"] == {"v_Run_g01_c01": 5, "v_Jump_g01_c01": 5}
     assert entries["train", 1]["short"] == {}
     lines, _ = check(["ucf101"], root, workers=1)
+    assert "; that is no fault (fewest: 5 frames of v_Run_g01_c01)" in lines[-3]
     assert lines[-2] == "  well: every listed sample is there (every frame was decoded)"
     assert "other, published: 9,537" in lines[2]
 

@@ -128,8 +128,8 @@ def _short(report: SetReport) -> list[str]:
         return []
     least = min(found, key=lambda name: found[name])
     return [
-        f"short  {len(found):,} samples have fewer than {CLIP} frames, so clips repeat some (the fewest: {least}, "
-        f"{found[least]}); that is no fault"
+        f"short  {len(found):,} samples have fewer than {CLIP} frames, so clips repeat some; that is no fault "
+        f"(fewest: {found[least]} frames of {least})"
     ]
 
 
