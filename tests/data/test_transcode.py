@@ -1,5 +1,6 @@
 import math
 import os
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -113,6 +114,34 @@ def test_a_stretch_in_seconds_is_cut_out_by_the_rule_of_spans(shared, tmp_path):
     assert info["second_s"] > 0
 
 
+def test_frames_are_stored_in_the_order_they_are_shown(tmp_path):
+    moving = np.stack(
+        [np.roll(np.tile(np.arange(64, dtype=np.uint8)[:, None] * 4, (64, 1, 3)), i, 1) for i in range(30)]
+    )
+    video.encode(tmp_path / "in.mp4", moving)
+    made(tmp_path / "in.mp4", tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "out.mp4")) as file:
+        assert not file.streams.video[0].codec_context.has_b_frames
+        shown = [packet.pts for packet in file.demux(video=0) if packet.size]
+    assert shown == sorted(shown)
+    assert len(shown) == 30
+
+
+def test_a_stretch_keeps_its_own_times_where_the_rate_changes(tmp_path):
+    ticks = [0, 1, 2, 3, 4, 8, 12, 16, 20, 21, 22, 23]  # tenths of a second
+    with av.open(str(tmp_path / "in.mp4"), "w") as out:
+        stream = out.add_stream("libx264", rate=10, options={"bf": "0"})
+        stream.height = stream.width = 32
+        stream.codec_context.time_base = stream.time_base = Fraction(1, 10)
+        for tick in ticks:
+            frame = av.VideoFrame.from_ndarray(np.full((32, 32, 3), 10 * tick, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = tick, Fraction(1, 10)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    transcode(Request(str(tmp_path / "in.mp4"), str(tmp_path / "out.mp4"), Settings(), 0.35, 1.7))
+    assert np.allclose(pick("pyav").open(tmp_path / "out.mp4").times, [0.0, 0.4, 0.8, 1.2], atol=1e-3)
+
+
 def test_colours_at_full_resolution_stay_so(tmp_path):
     rng = np.random.default_rng(0)
     frames = np.repeat(rng.integers(0, 255, (5, 16, 16, 3), dtype=np.uint8), 2, 1).repeat(2, 2)
@@ -170,3 +199,33 @@ def test_sides_are_even_never_larger_and_keep_their_aspect(height, width, short_
     assert math.isclose(h, height * scale, abs_tol=2)
     assert math.isclose(w, width * scale, abs_tol=2)
     assert min(h, w) >= min(min(height, width), short_side) - 2
+
+
+def test_a_side_of_one_pixel_becomes_two():
+    assert size(1, 500, 320) == (2, 500)
+    assert size(1, 1, 16) == (2, 2)
+
+
+def test_the_clips_compared_show_the_same_frames_and_every_file_is_closed(tmp_path, monkeypatch):
+    opened, closed, asked = [], [], {"whole": set(), "cut": set()}
+
+    class Film:
+        backend = "none"
+
+        def __init__(self, path):
+            opened.append(path)
+            self.path, self.count = path, {"whole": 200, "cut": 100}[path]
+            self.times = np.arange(self.count) / 10
+
+        def frames(self, indices):
+            asked[self.path].add(tuple(indices))
+
+        def close(self):
+            closed.append(self.path)
+
+    monkeypatch.setattr(speed, "open_media", lambda _, path: Film(path))
+    speed.compare(("whole", "cut", 5.0, 15.0, 3))
+    ((whole,), (cut,)) = asked["whole"], asked["cut"]
+    assert [index - 50 for index in whole] == list(cut)
+    assert max(cut) < 100
+    assert sorted(opened) == sorted(closed)

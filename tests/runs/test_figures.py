@@ -58,15 +58,17 @@ def test_masks_are_drawn_by_category_with_a_legend(root, tmp_path, monkeypatch):
 def test_outlines_follow_the_mask(root, monkeypatch, tmp_path):
     blocks = drawn(monkeypatch)
     figures.mask_sheet(Figure("davis", "val", data_root=root, out=tmp_path / "m.png", count=1))
-    place = root / "davis/Annotations/480p" / blocks[0].heading.split()[0] / "00000.png"
-    mask = masks.read_mask(place)
+    folder = root / "davis/Annotations/480p" / blocks[0].heading.split()[0]
     colour = {words: c for c, words in blocks[0].legend}
-    picture = blocks[0].strips[0].pictures[0]
     rows = (2 * np.arange(144) + 1) * 64 // 288
-    for key in set(np.unique(mask).tolist()) - {0}:
-        exact = (picture == colour[f"object {key}"]).all(-1)
-        assert exact.sum() > 50
-        assert (mask[np.ix_(rows, rows)][exact] == key).mean() > 0.99
+    strip = blocks[0].strips[0]
+    for picture, caption in zip(strip.pictures, strip.captions, strict=True):
+        mask = masks.read_mask(folder / f"{int(caption.removeprefix('frame ')):05d}.png")
+        for key in set(np.unique(mask).tolist()) - {0}:
+            exact = (picture == colour[f"object {key}"]).all(-1)
+            assert exact.sum() > 50
+            assert (mask[np.ix_(rows, rows)][exact] == key).mean() > 0.99
+    assert len(strip.pictures) == figures.SHOWN
 
 
 def test_void_is_drawn_white_where_the_data_set_says_so(root, tmp_path, monkeypatch):

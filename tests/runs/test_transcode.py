@@ -13,7 +13,7 @@ from sigma_bench.data.decode.backends import pick
 from sigma_bench.data.miniatures import video
 from sigma_bench.data.miniatures.publish import MARKER, publish
 from sigma_bench.data.packing import pack
-from sigma_bench.data.transcode import Request, Settings
+from sigma_bench.data.transcode import Request, Settings, psnr
 from sigma_bench.runs.transcode import JOURNAL, REPORT, plan, transcode
 
 
@@ -247,16 +247,31 @@ def test_two_files_never_become_one(tmp_path):
 def test_untrimmed_finegym_becomes_cut_clips(tmp_path):
     root = tmp_path / "finegym"
     element = "ABCDEFGHIJK_E_000000_000004_A_0001_0003"
+    other = "ABCDEFGHIJK_E_000000_000004_A_0002_0004"
     clip(root / "videos" / "ABCDEFGHIJK.mp4", 3, frames=60)
-    for split in ("train", "val"):
-        (root / f"gym99_{split}_element_v1.0.txt").write_text(f"{element} 5\n")
-    info = {"ABCDEFGHIJK": {"E_000000_000004": {"event": 1, "segments": {"A_0001_0003": {
-        "stages": 1, "timestamps": [[1.5, 3.25]]}}, "timestamps": [[0.25, 4.5]]}}}  # fmt: skip
+    (root / "gym99_train_element_v1.0.txt").write_text(f"{element} 5\n{other} 6\n")
+    (root / "gym99_val_element_v1.0.txt").write_text(f"{element} 5\n")
+    segments = {
+        "A_0001_0003": {"stages": 1, "timestamps": [[1.5, 3.25]]},
+        "A_0002_0004": {"stages": 1, "timestamps": [[2.25, 4.0]]},
+    }
+    info = {"ABCDEFGHIJK": {"E_000000_000004": {"event": 1, "segments": segments, "timestamps": [[0.25, 4.5]]}}}
     (root / "finegym_annotation_info_v1.0.json").write_text(json.dumps(info))
     before = finegym.gym99(root, "val")
     start, end = (before.table.column(c)[0].as_py() for c in ("start_s", "end_s"))
     assert (start, end) == (1.75, 3.5)
+    requests, _ = plan("gym99", root, tmp_path / "out" / "finegym", Settings())
+    assert [os.path.basename(r.target) for r in requests] == [f"{element}.mp4", f"{other}.mp4"]  # of both lists, once
     run("gym99", tmp_path / "out", tmp_path)
+    report = json.loads((tmp_path / "out" / "finegym" / REPORT).read_text())
+    assert report["bytes_before"] == (root / "videos" / "ABCDEFGHIJK.mp4").stat().st_size  # of both elements, once
+    train = finegym.gym99(tmp_path / "out" / "finegym", "train")
+    picture = pick("pyav").open(train.path(1)).frames([0])[0]
+    untrimmed = pick("pyav").open(root / "videos" / "ABCDEFGHIJK.mp4").frames(range(60))
+    small = [
+        av.VideoFrame.from_ndarray(f, format="rgb24").reformat(32, 24).to_ndarray(format="rgb24") for f in untrimmed
+    ]
+    assert int(np.argmax([psnr(picture, other) for other in small])) == 25  # 0.25 + 2.25 s, 10 frames a second
     after = finegym.gym99(tmp_path / "out" / "finegym", "val")
     assert after.table.column("path").to_pylist() == [f"{element}.mp4"]
     assert after.table.column("start_s").to_pylist() == [None]
