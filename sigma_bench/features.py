@@ -280,10 +280,21 @@ def _part(encoder: Encoder, index: Index, asked: Asked, run: Run, folder: Path, 
                 clips += sample_views(result, views, spec.image_size, run.device)
             if places:
                 found = _encode(encoder, torch.stack(clips), run, asked.layer, asked.norm, asked.pool)
-                values[places] = found.reshape(len(places), views.count, -1)
+                values[places] = _finite(found.reshape(len(places), views.count, -1), [rows[p] for p in places], index)
             reporter.update(min(first + size, len(rows)))
     values.flush()
     return {"errors": errors, "decoders": decoders}
+
+
+def _finite(found: np.ndarray, rows: list[int], index: Index) -> np.ndarray:
+    """Return features as they are; a probe would make a number of NaN too."""
+    bad = [index.ids[row] for row, sample in zip(rows, found, strict=True) if not np.isfinite(sample).all()]
+    if bad:
+        raise FloatingPointError(
+            f"the encoder gives NaN or infinite features for {len(bad)} of {len(rows)} samples of a batch, the first "
+            f"{bad[0]}; its weights are damaged, or --precision is too low for it"
+        )
+    return found
 
 
 def _batch(views: Views) -> int:

@@ -198,6 +198,31 @@ def test_a_file_given_up_for_its_time_is_tried_again(root, tmp_path):
     assert again.ok_N.all()
 
 
+@pytest.mark.parametrize("spoilt", ["nan", "inf"])
+def test_features_that_are_no_numbers_are_an_error_and_are_not_kept(root, tmp_path, spoilt):
+    encoder, index = Colours(), read(root, "train").select(range(3))
+    encoder.weight.data[1] = float(spoilt)
+    with pytest.raises(FloatingPointError, match=rf"infinite features for 3 of 3 samples .* first {index.ids[0]}"):
+        extract(encoder, index, VIEWS, run(tmp_path))
+    assert not list(tmp_path.rglob("origin.json"))
+
+
+def test_an_entry_is_read_before_its_lock_is_let_go(root, tmp_path, monkeypatch):
+    from contextlib import contextmanager
+
+    whole = features._alone
+
+    @contextmanager
+    def taken_over(place):
+        """Once the lock is free another process computes the entry anew: for a moment it is not there."""
+        with whole(place):
+            yield
+        place.rename(place.with_name("gone"))
+
+    monkeypatch.setattr(features, "_alone", taken_over)
+    assert extract(Colours(), read(root, "train").select(range(2)), VIEWS, run(tmp_path)).values_NVD[1].any()
+
+
 def test_a_disk_that_is_too_small_is_told_before_computing(root, tmp_path, monkeypatch):
     from types import SimpleNamespace
 
