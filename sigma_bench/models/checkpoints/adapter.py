@@ -15,8 +15,10 @@ from sigma_bench.models.checkpoints.config import config_beside
 from sigma_bench.models.checkpoints.geometry import Asked
 
 State = Mapping[str, torch.Tensor]
-ENCODER_PARTS = ("patch_embed.", "blocks.", "norm.", "pos_embed", "time_embed", "cls_token")
-HEAD_PARTS = ("fc_norm.", "head.")
+ENCODER_PARTS = ("patch_embed.", "blocks.", "norm.")
+ENCODER_NAMES = ("pos_embed", "time_embed", "cls_token")
+PREFIXES = ("encoder_q.encoder.model.", "encoder.model.", "encoder.", "backbone.", "videomae.", "")
+"""What an encoder of the VideoMAE family may stand under."""
 
 
 @dataclass
@@ -100,9 +102,20 @@ class Adapter(Protocol):
     are enough to choose it; where not, the user has to name the family.
     """
 
-    names: tuple[str, ...]
-    by_keys: bool
-    verified: Verified
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Families, the usual one first."""
+        ...
+
+    @property
+    def by_keys(self) -> bool:
+        """Whether the tensors tell the layout."""
+        ...
+
+    @property
+    def verified(self) -> Verified:
+        """How far the layout was checked."""
+        ...
 
     def recognises(self, state: State) -> bool:
         """Tell from the names and shapes of the tensors whether this is the layout."""
@@ -123,23 +136,13 @@ class Adapter(Protocol):
         ...
 
 
-def split_by_prefix(state: State, prefix: str, known: Sequence[str], head: str | None = None) -> Split:
-    """Take `prefix` + one of `ENCODER_PARTS` as the encoder and names that start with `known` as dropped.
-
-    Args:
-        state: The tensors of a file.
-        prefix: What stands before the encoder's names.
-        known: Beginnings of the other parts' names.
-        head: What stands before `fc_norm.` and `head.` of a classifier; None where the family has none.
-    """
+def split_by_prefix(state: State, prefix: str, known: Sequence[str]) -> Split:
+    """Take the encoder's parts under `prefix` as the encoder and names that start with `known` as dropped."""
     split = Split()
-    parts = tuple(prefix + part for part in ENCODER_PARTS)
-    heads = () if head is None else tuple(head + part for part in HEAD_PARTS)
     for name, tensor in state.items():
-        if name.startswith(parts):
-            split.encoder[name.removeprefix(prefix)] = tensor
-        elif name.startswith(heads):
-            split.head[name.removeprefix(head or "")] = tensor
+        own = name.removeprefix(prefix)
+        if name.startswith(prefix) and (own.startswith(ENCODER_PARTS) or own in ENCODER_NAMES):
+            split.encoder[own] = tensor
         elif name.startswith(tuple(known)):
             split.dropped[name] = tensor
         else:
@@ -149,7 +152,7 @@ def split_by_prefix(state: State, prefix: str, known: Sequence[str], head: str |
 
 def encoder_prefix(state: State) -> str | None:
     """Return the prefix under which an encoder of the VideoMAE family lies, None where there is none."""
-    for prefix in ("encoder.", "backbone.", ""):
+    for prefix in PREFIXES:
         if f"{prefix}patch_embed.proj.weight" in state and f"{prefix}blocks.0.attn.qkv.weight" in state:
             return prefix
     return None

@@ -21,7 +21,7 @@ def fill(built: Built, encoder: State, path: Path) -> nn.Module:
     module = built.module
     wanted = module.state_dict()
     _check(encoder, wanted, path)
-    given = {name: encoder[name].detach().to(torch.float32).contiguous() for name in wanted}
+    given = {name: _copied(encoder[name]) for name in wanted}
     broken = [name for name, tensor in given.items() if not bool(tensor.isfinite().all())]
     if broken:
         raise UserError(f"{path}: {broken[0]} holds infinite or undefined values ({len(broken)} tensors do)")
@@ -56,3 +56,8 @@ def _check(given: State, wanted: State, path: Path) -> None:
             )
         if given[name].untyped_storage().nbytes() < tensor.numel() * given[name].element_size():
             raise UserError(f"{path}: {name} claims more values than the file holds; the file is damaged")
+
+
+def _copied(tensor: torch.Tensor) -> torch.Tensor:
+    """Return a copy in float32: the tensors of a file may lie in the file itself."""
+    return tensor.detach().to(torch.float32, copy=True, memory_format=torch.contiguous_format)

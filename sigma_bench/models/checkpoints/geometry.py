@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 
@@ -13,7 +13,13 @@ from sigma_bench.contracts import UserError
 
 HEADS_BY_DIM = {384: 6, 768: 12, 1024: 16, 1280: 16, 1408: 16}
 DEFAULT_FRAMES, DEFAULT_IMAGE = 16, 224
+PUBLISHED = {384: 12, 768: 12, 1024: 24, 1280: 32, 1408: 40}
+"""Width to depth of the family's published backbones, all of them pretrained on 16 frames of 224 pixels."""
+Policy = Literal["recompute", "interpolate", "slice"]
+HeadPolicy = Literal["drop", "keep", "require"]
 MAX_TOKENS = 1_000_000
+SCALE = "blocks.0.attn.scale"
+"""Learned scales of cosine attention, one a head: the only shape that tells the number of heads."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +29,25 @@ class Asked:
     heads: int | None = None
     frames: int | None = None
     image_size: int | None = None
+    positions: Policy | None = None
+    """How a position table is fitted to sizes other than the file's; None: as the family's own code does."""
+    head: HeadPolicy = "drop"
+    """What becomes of a classifier in the file."""
+    weights: str | None = None
+    """Key of the weights in a file that holds several; None: the first one of `container.CONTAINERS`."""
+
+    def __post_init__(self) -> None:
+        for name, value, known in (
+            ("positions", self.positions, get_args(Policy)),
+            ("head", self.head, get_args(HeadPolicy)),
+        ):
+            if value is not None and value not in known:
+                raise UserError(f"{name} = '{value}' is not known; one of {', '.join(known)}")
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """All sizes of a `VideoViT`."""
+    """All sizes of a `VideoViT`; `own` are frames and image size the file was trained with, None where unknown."""
 
     image_size: int
     patch: int
@@ -37,6 +57,7 @@ class Geometry:
     depth: int
     heads: int
     mlp_hidden: int
+    own: tuple[int, int] | None = None
 
 
 def infer(
@@ -45,12 +66,13 @@ def infer(
     args: Mapping[str, Any],
     asked: Asked,
     path: Path,
+    source: str = "key 'encoder'",
 ) -> tuple[Geometry, list[str]]:
     """Return the sizes and notes on those that were assumed.
 
     Shapes give patch, tubelet, width, depth and the MLP's width. Heads, frames and image size are no part of any
     shape: they are the user's, else the file's own (`stated`, or the arguments of the training in `args`), else the
-    usual ones.
+    usual ones. `source` names what `stated` was read from, for messages.
 
     Raises:
         UserError: A tensor the sizes are read from is missing or misshapen, the file contradicts itself or the user, or
@@ -67,20 +89,29 @@ def infer(
     found = {"patch": patch, "tubelet": tubelet, "dim": dim, "depth": depth}
     for key, value in found.items():
         if stated is not None and stated[key] != value:
-            raise UserError(f"{path}: key 'encoder' says {key} = {stated[key]}, its tensors say {value}")
+            raise UserError(f"{path}: {source} says {key} = {stated[key]}, its tensors say {value}")
+    _agree(args, tubelet, path)
     notes: list[str] = []
-    frames, image = _extent(stated, args, tubelet, patch, notes)
-    if asked.frames is not None or asked.image_size is not None:
-        wanted = (asked.frames or frames, asked.image_size or image)
-        if wanted != (frames, image):
-            notes.append(f"position table computed for {wanted[0]} frames of {wanted[1]} px, as asked")
-        frames, image = wanted
+    own = _extent(stated, args, tubelet, patch)
+    if own is None and PUBLISHED.get(dim) == depth:
+        own = (DEFAULT_FRAMES, DEFAULT_IMAGE)
+    frames = asked.frames or (own[0] if own else DEFAULT_FRAMES)
+    image = asked.image_size or (own[1] if own else DEFAULT_IMAGE)
+    if _extent(stated, args, tubelet, patch) is None:
+        notes.append(_not_in_the_file(asked, frames, image))
+    if frames % tubelet or image % patch:
+        raise UserError(
+            f"{path}: {frames} frames of {image} px do not divide into its tubelets of {tubelet} frames of {patch} px "
+            f"(the shape of patch_embed.proj.weight); give a multiple of {tubelet} frames and of {patch} px"
+        )
     if (frames // tubelet) * (image // patch) ** 2 > MAX_TOKENS:
         raise UserError(
             f"{path}: {frames} frames of {image} px make more than {MAX_TOKENS} tokens; the sizes are wrong"
         )
+    if SCALE in encoder and encoder[SCALE].ndim == 3:
+        args = {**args, "encoder_num_heads": encoder[SCALE].shape[0]}
     heads = heads_of(args, asked, dim, path, notes, stated)
-    return Geometry(image, patch, frames, tubelet, dim, depth, heads, hidden), notes
+    return Geometry(image, patch, frames, tubelet, dim, depth, heads, hidden, own), notes
 
 
 def _tensor(encoder: Mapping[str, torch.Tensor], name: str, path: Path) -> torch.Tensor:
@@ -90,18 +121,35 @@ def _tensor(encoder: Mapping[str, torch.Tensor], name: str, path: Path) -> torch
 
 
 def _extent(
-    stated: Mapping[str, int] | None, args: Mapping[str, Any], tubelet: int, patch: int, notes: list[str]
-) -> tuple[int, int]:
+    stated: Mapping[str, int] | None, args: Mapping[str, Any], tubelet: int, patch: int
+) -> tuple[int, int] | None:
     if stated is not None:
         return stated["frames"], stated["image_size"]
     window = args.get("window_size")
     if isinstance(window, (tuple, list)) and len(window) == 3 and all(_whole(n) for n in window):
         return window[0] * tubelet, window[1] * patch
     frames, image = args.get("num_frames"), args.get("input_size")
-    if _whole(frames) and _whole(image):
-        return int(frames or 0), int(image or 0)
-    notes.append(f"frames and image size are not in the file: {DEFAULT_FRAMES} and {DEFAULT_IMAGE} px assumed")
-    return DEFAULT_FRAMES, DEFAULT_IMAGE
+    return (int(frames or 0), int(image or 0)) if _whole(frames) and _whole(image) else None
+
+
+def _not_in_the_file(asked: Asked, frames: int, image: int) -> str:
+    if asked.frames is not None and asked.image_size is not None:
+        return f"frames and image size are not in the file: {frames} and {image} px as asked"
+    assumed = f"{frames} and {image} px assumed"
+    if asked.frames is not None:
+        assumed = f"{frames} as asked, {image} px assumed"
+    elif asked.image_size is not None:
+        assumed = f"{frames} assumed, {image} px as asked"
+    return f"frames and image size are not in the file: {assumed}"
+
+
+def _agree(args: Mapping[str, Any], tubelet: int, path: Path) -> None:
+    told = args.get("tubelet_size")
+    if _whole(told) and told != tubelet:
+        raise UserError(
+            f"{path}: the arguments of its training say tubelets of {told} frames, patch_embed.proj.weight has "
+            f"{tubelet}; the file contradicts itself"
+        )
 
 
 def heads_of(

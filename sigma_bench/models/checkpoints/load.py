@@ -7,9 +7,11 @@ from pathlib import Path
 from sigma_bench.contracts import Encoder, UserError
 from sigma_bench.models.checkpoints import random
 from sigma_bench.models.checkpoints.adapter import Adapter, Beside
+from sigma_bench.models.checkpoints.classifier import take
 from sigma_bench.models.checkpoints.container import Unwrapped, unwrap
+from sigma_bench.models.checkpoints.deepspeed import weights_file
 from sigma_bench.models.checkpoints.fill import fill
-from sigma_bench.models.checkpoints.geometry import Asked
+from sigma_bench.models.checkpoints.geometry import Asked, HeadPolicy, Policy
 from sigma_bench.models.checkpoints.known import OWN, choose
 from sigma_bench.models.checkpoints.read import read
 from sigma_bench.models.checkpoints.report import Count, LoadReport
@@ -23,15 +25,22 @@ def load_encoder(
     heads: int | None = None,
     frames: int | None = None,
     image_size: int | None = None,
+    positions: Policy | None = None,
+    head: HeadPolicy = "drop",
+    weights: str | None = None,
 ) -> tuple[Encoder, LoadReport]:
     """Load the encoder of a checkpoint, or build an untrained one (`random:SIZE[:SEED]`).
 
     Args:
-        path: A checkpoint file, or `random:SIZE[:SEED]`.
+        path: A checkpoint file, a folder that transformers or DeepSpeed wrote, or `random:SIZE[:SEED]`.
         family: Family of the checkpoint; told from the names of its tensors where None.
         heads: Attention heads; needed where neither the file nor the usual number for its width tells them.
         frames: Frames of a clip, where they differ from the file's.
         image_size: Side of the frames in pixels, where it differs from the file's.
+        positions: How a position table is fitted to other sizes than the file's: computed anew, interpolated in space
+            and time, or its first rows taken; as the family's own code does where None.
+        head: Whether a classifier in the file is dropped, kept in the report, or must be there.
+        weights: Key of the weights to take from a file with several (`model_ema`); the usual one where None.
 
     Returns:
         The encoder, a torch module on the CPU in float32 and in evaluation mode, and the report.
@@ -40,12 +49,12 @@ def load_encoder(
         UserError: The file cannot be read safely, its family is unknown, it lacks a tensor of the encoder, or a tensor
             does not fit.
     """
-    asked = Asked(heads, frames, image_size)
+    asked = Asked(heads, frames, image_size, positions, head, weights)
     if random.is_random(str(path)):
         untrained = random.build(str(path), asked)
         return untrained, random.describe(str(path), untrained)
-    file = read(Path(path))
-    found = unwrap(file.content, file.path)
+    file = read(weights_file(Path(path)))
+    found = unwrap(file.content, file.path, weights)
     beside = Beside(file.path, found.container, found.beside, found.args, described(found.beside, file.path))
     adapter, name, guessed = _choose(found, family, beside)
     split = adapter.split(found.state)
@@ -53,6 +62,7 @@ def load_encoder(
     encoder = fill(built, split.encoder, file.path)
     if not isinstance(encoder, Encoder):
         raise TypeError(f"{type(encoder).__name__}, built for family {name}, is no encoder")
+    classifier = take(split.head, asked.head, encoder.spec.embed_dim, file.path)
     notes = [*found.notes, *split.notes, *built.notes]
     if split.unexpected:
         notes.append(f"unknown tensors, not used: {', '.join(list(split.unexpected)[:5])}")
@@ -67,10 +77,14 @@ def load_encoder(
         matched=Count.of(split.encoder),
         missing=Count(),
         unexpected=Count.of(split.unexpected),
-        dropped=Count.of(split.dropped | split.head),
+        dropped=Count.of(split.dropped if classifier else split.dropped | split.head),
         sha256=file.sha256,
         notes=tuple(notes),
         system=system if isinstance(system, dict) else {},
+        positions=built.positions,
+        norm=encoder.spec.has_norm,
+        head_policy=asked.head,
+        head=classifier,
     )
     return encoder, report
 
