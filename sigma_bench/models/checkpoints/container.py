@@ -47,7 +47,10 @@ def unwrap(content: Mapping[str, Any], path: Path, weights: str | None = None) -
     notes = [f"also holds weights under '{key}', not read" for key in beside if _is_model(beside[key])]
     if container.endswith("model_ema"):
         notes.append("the averaged weights ('model_ema') are taken")
-    tensors = {str(key): value for key, value in inner.items() if isinstance(value, torch.Tensor)}
+    tensors = {key: value for key, value in inner.items() if isinstance(value, torch.Tensor)}
+    nameless = next((key for key in tensors if not isinstance(key, str)), None)
+    if nameless is not None:
+        raise UserError(f"{path}: a weight is called {nameless!r}; expected names of weights, which are text")
     if len(tensors) < len(inner):
         notes.append(f"{len(inner) - len(tensors)} entries among the weights are no tensors, not read")
     args = content.get("args")
