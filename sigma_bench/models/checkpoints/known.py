@@ -7,18 +7,24 @@ from sigma_bench.models.checkpoints.adapter import Adapter, State
 from sigma_bench.models.checkpoints.finetuned import FINETUNED
 from sigma_bench.models.checkpoints.mme import Mme
 from sigma_bench.models.checkpoints.mvd import Mvd
+from sigma_bench.models.checkpoints.omnimae import OmniMAE
 from sigma_bench.models.checkpoints.run import OwnRun
 from sigma_bench.models.checkpoints.sigma import Sigma
 from sigma_bench.models.checkpoints.svt import DIVIDED
 from sigma_bench.models.checkpoints.videomae import LOOKALIKES
+from sigma_bench.models.checkpoints.vjepa import VJepa
+from sigma_bench.models.checkpoints.vjepa_hf import HuggingFaceVJepa2
 
 ADAPTERS: tuple[Adapter, ...] = (
     *DIVIDED,
+    OmniMAE(),
+    HuggingFaceVJepa2(),
     Mvd(),
     Mme(),
     Sigma(),
     *LOOKALIKES,
     *FINETUNED,
+    VJepa(),
 )
 """In the order in which a file is told. One whose tensors suffice to tell it (`by_keys`) comes before the others."""
 OWN = OwnRun()

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from sigma_bench.contracts import UserError, Verified
 from sigma_bench.models.checkpoints import tube_vit
 from sigma_bench.models.checkpoints.adapter import Beside, Built, Split, State, split_by_prefix
@@ -44,7 +46,7 @@ def described(beside: Mapping[str, Any], path: Path) -> dict[str, int] | None:
         UserError: The entry is there, and a size is missing or not a positive whole number.
     """
     entry = beside.get("encoder")
-    if not isinstance(entry, dict):
+    if not isinstance(entry, dict) or any(isinstance(value, torch.Tensor) for value in entry.values()):
         return None
     wrong = [key for key in FIELDS if type(entry.get(key)) is not int or entry[key] < 1]
     if wrong:

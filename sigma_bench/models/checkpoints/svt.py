@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from sigma_bench.contracts import UserError, Verified
+from sigma_bench.models.checkpoints import policies
 from sigma_bench.models.checkpoints.adapter import Beside, Built, PositionReport, Split, State
 from sigma_bench.models.checkpoints.geometry import MAX_TOKENS, Asked, heads_of
 from sigma_bench.models.timesformer import TimeSformer
@@ -55,6 +56,7 @@ class Divided:
 
     def build(self, split: Split, beside: Beside, asked: Asked, family: str, path: Path) -> Built:
         """Build a `TimeSformer`; see `Adapter.build`."""
+        policies.check(asked, (), "its learned tables are resized by nearest neighbour", path)
         notes: list[str] = []
         if beside.container == "teacher":
             notes.append("the teacher's weights are taken, as the released evaluation does; the student's are not read")

@@ -47,6 +47,7 @@ def test_released_timesformer_files_have_another_normalisation(tmp_path, model):
     assert (report.family, report.guessed, report.dropped.tensors) == ("timesformer", True, 2)
     assert (encoder.spec.mean, encoder.spec.std) == ((0.45,) * 3, (0.225,) * 3)
     assert encoder.spec.verified == "none"
+    assert load_encoder(path, heads=2, head="require")[1].head.classes == 5
     assert all(torch.equal(tensor, model.state_dict()[name]) for name, tensor in encoder.state_dict().items())
 
 
@@ -73,6 +74,15 @@ def test_other_sizes_resize_the_tables_and_say_so(tmp_path, model):
     assert not any("resized" in note for note in report.notes)
     with pytest.raises(UserError, match="must divide"):
         load_encoder(path, heads=2, image_size=15)
+    with pytest.raises(UserError, match="'recompute' cannot be followed"):
+        load_encoder(path, heads=2, positions="recompute")
+
+
+def test_the_student_is_taken_where_it_is_asked_for(golden):
+    encoder, report = load_encoder(golden / "ckpt_svt.pth", heads=3, weights="student")
+    student = torch.load(golden / "ckpt_svt.pth", weights_only=False)["student"]
+    assert torch.equal(encoder.cls_token, student["module.backbone.cls_token"])
+    assert not any("teacher's weights are taken" in note for note in report.notes)
 
 
 def test_heads_are_asked_for_where_nothing_tells_them(tmp_path, model):
