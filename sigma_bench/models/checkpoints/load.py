@@ -63,6 +63,7 @@ def load_encoder(
     if not isinstance(encoder, Encoder):
         raise TypeError(f"{type(encoder).__name__}, built for family {name}, is no encoder")
     classifier = take(split.head, asked.head, encoder.spec.embed_dim, file.path)
+    file.check_unchanged()
     notes = [*found.notes, *split.notes, *built.notes]
     if split.unexpected:
         notes.append(f"unknown tensors, not used: {', '.join(list(split.unexpected)[:5])}")
