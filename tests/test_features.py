@@ -84,6 +84,20 @@ def test_labels_share_an_entry_and_everything_else_does_not(root, tmp_path):
     assert not cached(norm=False)
 
 
+def test_all_that_is_asked_and_where_it_lies_is_part_of_the_key(root, tmp_path):
+    import shutil
+
+    copy = shutil.copytree(root, tmp_path / "copy")  # with the times of the files
+    index = read(root, "train").select(range(2))
+    there = read(copy, "train").select(range(2))
+    assert features.content_sha256(there) == features.content_sha256(index)
+
+    def wanted(index=index, pool="mean", **more):
+        return json.dumps(features._wanted(Colours(), index, features.Asked(VIEWS, -1, True, pool), run(".", **more)))
+
+    assert len({wanted(), wanted(index=there), wanted(pool="cls"), wanted(precision="bf16")}) == 4
+
+
 def test_another_decoder_or_version_has_an_entry_of_its_own(root, tmp_path, monkeypatch):
     from types import SimpleNamespace
 

@@ -118,6 +118,7 @@ def test_any_number_of_processes_gives_the_same_bytes(index, pool, tmp_path):
             assert (entry(tmp_path / str(world)) / name).read_bytes() == (entry(tmp_path / "1") / name).read_bytes()
         lasting = [{k: v for k, v in found.origin.items() if k not in ("seconds", "cached")} for found in (one, many)]
         assert lasting[0] == lasting[1]
+        assert list(many.errors) == list(one.errors)
         assert sorted(path.name for path in entry(tmp_path / str(world)).iterdir()) == [
             "ok.npy",
             "origin.json",
