@@ -76,9 +76,12 @@ def _path(name: str, specs: Path | None) -> Path:
     path = Path(name)
     if path.is_dir():
         newest = folder.newest(path / "checkpoints")
-        if newest is None:
-            raise UserError(f"{path}: a folder without checkpoints/step-N.pt; name a run folder or a file")
-        return newest
+        if newest is None and not _holds_weights(path):
+            raise UserError(
+                f"{path}: a folder without checkpoints/step-N.pt, and none that transformers or DeepSpeed wrote; name "
+                "a run folder or a file"
+            )
+        return newest or path
     if path.is_file():
         return path
     entry = load.zoo(specs=specs).entries.get(name)
@@ -88,6 +91,12 @@ def _path(name: str, specs: Path | None) -> Path:
             f"with --ckpt FILE --as {name}"
         )
     raise UserError(f"--ckpt {name}: no such file, run folder or zoo entry (sigma-bench list zoo)")
+
+
+def _holds_weights(path: Path) -> bool:
+    from sigma_bench.models.checkpoints.source import holds_weights
+
+    return holds_weights(path)
 
 
 def _file(

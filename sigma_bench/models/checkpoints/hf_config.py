@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from sigma_bench.contracts import UserError
 from sigma_bench.models.checkpoints.config import NAME, config_beside
+from sigma_bench.models.checkpoints.fields import Triple, fraction, is_number, triple
 from sigma_bench.models.vit import IMAGENET_MEAN, IMAGENET_STD
 
 MODEL_TYPE = "videomae"
@@ -37,8 +38,6 @@ BIAS_FIELDS = ("qkv_bias", "qv_bias")
 PREPROCESSORS = ("preprocessor_config.json", "video_preprocessor_config.json")
 RESCALE = 1 / 255
 
-Triple = tuple[float, float, float]
-
 
 @dataclass(frozen=True)
 class Config:
@@ -55,6 +54,19 @@ class Config:
     eps: float
     norm: bool
     notes: tuple[str, ...] = ()
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The sizes under the names of `adapter.Beside.stated`."""
+        return {
+            "image_size": self.image_size,
+            "patch": self.patch,
+            "frames": self.frames,
+            "tubelet": self.tubelet,
+            "dim": self.dim,
+            "depth": self.depth,
+            "heads": self.heads,
+        }
 
 
 def parse(values: Mapping[str, Any], place: Path) -> Config:
@@ -91,13 +103,13 @@ def parse(values: Mapping[str, Any], place: Path) -> Config:
     for name in BIAS_FIELDS:
         if values.get(name, True) is not True:
             _refuse(place, name, values[name], "true (queries and values with a bias)")
-    eps, pooling = full["layer_norm_eps"], full["use_mean_pooling"]
-    if not _number(eps) or not 0 < eps < 1:
-        _refuse(place, "layer_norm_eps", eps, "a number above 0 and below 1")
+    eps, pooling = fraction(full["layer_norm_eps"]), full["use_mean_pooling"]
+    if eps is None:
+        _refuse(place, "layer_norm_eps", full["layer_norm_eps"], "a number above 0 and below 1")
     if not isinstance(pooling, bool):
         _refuse(place, "use_mean_pooling", pooling, "true or false")
     notes = [f"{NAME} lacks {', '.join(f'{name} ({DEFAULTS[name]} taken)' for name in absent)}"] if absent else []
-    return Config(**sizes, eps=float(eps), norm=not pooling, notes=tuple(notes))
+    return Config(**sizes, eps=eps, norm=not pooling, notes=tuple(notes))
 
 
 def config_of(path: Path) -> Config:
@@ -136,19 +148,19 @@ def normalisation(path: Path) -> tuple[Triple, Triple, str]:
         if values.get(name, True) is not True:
             _refuse(place, name, values[name], "true")
     factor = values.get("rescale_factor", RESCALE)
-    if not _number(factor) or not math.isclose(factor, RESCALE, rel_tol=1e-6):
+    if not is_number(factor) or not math.isclose(factor, RESCALE, rel_tol=1e-6):
         _refuse(place, "rescale_factor", factor, "1/255")
-    mean, std = _triple(values, "image_mean", place), _triple(values, "image_std", place)
+    mean, std = _channels(values, "image_mean", place), _channels(values, "image_std", place)
     if min(std) <= 0:
         _refuse(place, "image_std", values["image_std"], "three numbers above 0")
     return mean, std, f"mean and deviation of {place.name}"
 
 
-def _triple(values: Mapping[str, Any], name: str, place: Path) -> Triple:
-    found = values.get(name)
-    if not isinstance(found, list) or len(found) != 3 or not all(_number(entry) for entry in found):
-        _refuse(place, name, found, "three numbers")
-    return float(found[0]), float(found[1]), float(found[2])
+def _channels(values: Mapping[str, Any], name: str, place: Path) -> Triple:
+    found = triple(values.get(name))
+    if found is None:
+        _refuse(place, name, values.get(name), "three numbers")
+    return found
 
 
 def _size(values: Mapping[str, Any], name: str, place: Path) -> int:
@@ -165,10 +177,6 @@ def _side(values: Mapping[str, Any], name: str, place: Path) -> int:
             _refuse(place, name, value, "one number, or two equal ones (squares)")
         value = value[0]
     return _size({name: value}, name, place)
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e6
 
 
 def _refuse(place: Path, name: str, found: Any, expected: str) -> NoReturn:

@@ -33,8 +33,9 @@ END = (".weight", ".bias")
 
 
 def _block_names() -> dict[str, tuple[str, ...]]:
-    layers = {ours + end: (theirs + end,) for ours, theirs in INSIDE.items() for end in END}
-    return layers | {ours: (theirs,) for ours, theirs in BIASES.items()} | {JOINED: PARTS}
+    table: dict[str, tuple[str, ...]] = {JOINED: PARTS}
+    table |= {ours + end: (theirs + end,) for ours, theirs in INSIDE.items() for end in END}
+    return table | {ours: (theirs,) for ours, theirs in BIASES.items()}
 
 
 def names(depth: int, norm: bool) -> dict[str, tuple[str, ...]]:
@@ -45,7 +46,7 @@ def names(depth: int, norm: bool) -> dict[str, tuple[str, ...]]:
         norm: Whether there is a LayerNorm after the last block.
     """
     kept = {ours: theirs for ours, theirs in OUTSIDE.items() if norm or ours != "norm"}
-    table = {ours + end: (theirs + end,) for ours, theirs in kept.items() for end in END}
+    table: dict[str, tuple[str, ...]] = {ours + end: (theirs + end,) for ours, theirs in kept.items() for end in END}
     for index in range(depth):
         for ours, parts in _block_names().items():
             table[f"blocks.{index}.{ours}"] = tuple(f"{LAYER}{index}.{part}" for part in parts)
@@ -83,9 +84,7 @@ def to_ours(state: State) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tens
 
 
 def _stack(tensors: list[torch.Tensor]) -> bool:
-    """Tell whether tensors have one shape and kind, and all the values that they claim."""
-    held = [tensor.untyped_storage().nbytes() >= tensor.numel() * tensor.element_size() for tensor in tensors]
-    return all(held) and tensors[0].ndim > 0 and len({(tensor.shape, tensor.dtype) for tensor in tensors}) == 1
+    return tensors[0].ndim > 0 and len({(tensor.shape, tensor.dtype) for tensor in tensors}) == 1
 
 
 def to_theirs(encoder: State, depth: int, norm: bool) -> dict[str, torch.Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sigma_bench.contracts import UserError
 from sigma_bench.models.checkpoints.adapter import Adapter, State
 from sigma_bench.models.checkpoints.finetuned import FINETUNED
+from sigma_bench.models.checkpoints.hf import HuggingFace
 from sigma_bench.models.checkpoints.mme import Mme
 from sigma_bench.models.checkpoints.mvd import Mvd
 from sigma_bench.models.checkpoints.omnimae import OmniMAE
@@ -19,6 +20,7 @@ ADAPTERS: tuple[Adapter, ...] = (
     *DIVIDED,
     OmniMAE(),
     HuggingFaceVJepa2(),
+    HuggingFace(),
     Mvd(),
     Mme(),
     Sigma(),

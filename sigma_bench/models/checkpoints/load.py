@@ -13,9 +13,9 @@ from sigma_bench.models.checkpoints.deepspeed import weights_file
 from sigma_bench.models.checkpoints.fill import fill
 from sigma_bench.models.checkpoints.geometry import Asked, HeadPolicy, Policy
 from sigma_bench.models.checkpoints.known import OWN, choose
-from sigma_bench.models.checkpoints.read import read
 from sigma_bench.models.checkpoints.report import Count, LoadReport
 from sigma_bench.models.checkpoints.run import FAMILY, described
+from sigma_bench.models.checkpoints.source import open_source
 
 
 def load_encoder(
@@ -53,7 +53,7 @@ def load_encoder(
     if random.is_random(str(path)):
         untrained = random.build(str(path), asked)
         return untrained, random.describe(str(path), untrained)
-    file = read(weights_file(Path(path)))
+    file = open_source(weights_file(Path(path)))
     found = unwrap(file.content, file.path, weights)
     beside = Beside(file.path, found.container, found.beside, found.args, described(found.beside, file.path))
     adapter, name, guessed = _choose(found, family, beside)
@@ -64,7 +64,7 @@ def load_encoder(
         raise TypeError(f"{type(encoder).__name__}, built for family {name}, is no encoder")
     classifier = take(split.head, asked.head, encoder.spec.embed_dim, file.path)
     file.check_unchanged()
-    notes = [*found.notes, *split.notes, *built.notes]
+    notes = [*file.notes, *found.notes, *split.notes, *built.notes]
     if split.unexpected:
         notes.append(f"unknown tensors, not used: {', '.join(list(split.unexpected)[:5])}")
     system = found.beside.get("system") if beside.stated is not None else None

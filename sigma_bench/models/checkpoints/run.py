@@ -1,4 +1,4 @@
-"""Checkpoints of this package's own pretraining runs, which say themselves what the encoder is."""
+"""Checkpoints of this package's own pretraining runs and exports, which say themselves what the encoder is."""
 
 from __future__ import annotations
 
@@ -10,33 +10,53 @@ import torch
 
 from sigma_bench.contracts import UserError, Verified
 from sigma_bench.models.checkpoints import tube_vit
-from sigma_bench.models.checkpoints.adapter import Beside, Built, Split, State, split_by_prefix
+from sigma_bench.models.checkpoints.adapter import Beside, Built, Split, State, encoder_prefix, split_by_prefix
+from sigma_bench.models.checkpoints.fields import fraction, triple
 from sigma_bench.models.checkpoints.geometry import Asked
+from sigma_bench.models.vit import EPS, IMAGENET_MEAN, IMAGENET_STD
 
 FAMILY = "sigma_bench"
 FIELDS = ("image_size", "patch", "frames", "tubelet", "dim", "depth", "heads")
 
 
 class OwnRun:
-    """The state dict of a `MaskedVideoModel`; chosen by the `encoder` entry beside it, not by its names."""
+    """The state dict of a `MaskedVideoModel`, or of an encoder alone; chosen by the entry `encoder` beside it."""
 
     names: tuple[str, ...] = (FAMILY,)
     by_keys = False
     verified: Verified = "golden"
 
     def recognises(self, state: State) -> bool:
-        """Tell that the names can be those of a `MaskedVideoModel`."""
-        return "encoder.patch_embed.proj.weight" in state
+        """Tell that the names can be those of a `MaskedVideoModel` or a `VideoViT`."""
+        return encoder_prefix(state) is not None
 
     def split(self, state: State) -> Split:
-        """Keep `encoder.*`."""
-        return split_by_prefix(
-            state, "encoder.", ("decoder.", "encoder_to_decoder.", "mask_token", "prototypes", "head.")
-        )
+        """Keep the encoder."""
+        known = ("decoder.", "encoder_to_decoder.", "mask_token", "prototypes", "head.")
+        return split_by_prefix(state, encoder_prefix(state) or "", known)
 
     def build(self, split: Split, beside: Beside, asked: Asked, family: str, path: Path) -> Built:
         """Build a `VideoViT`; see `Adapter.build`."""
-        return tube_vit.build(split, beside, asked, family, path, verified=self.verified, needs_norm=True)
+        norm, settings = _settings(beside, path)
+        if not norm and "norm.weight" in split.encoder:
+            raise UserError(f"{path}: key 'encoder' says there is no last norm, its tensors hold one; export it again")
+        return tube_vit.build(
+            split, beside, asked, family, path, verified=self.verified, needs_norm=norm, settings=settings
+        )
+
+
+def _settings(beside: Beside, path: Path) -> tuple[bool, tube_vit.Settings]:
+    """Return whether there is a last norm, and what exports say besides; runs say nothing, and have the usual ones."""
+    entry = beside.content.get("encoder")
+    found = entry if isinstance(entry, dict) else {}
+    norm, eps = found.get("norm", True), fraction(found.get("eps", EPS))
+    mean, std = triple(found.get("mean", IMAGENET_MEAN)), triple(found.get("std", IMAGENET_STD))
+    if not isinstance(norm, bool) or eps is None or mean is None or std is None or min(std) <= 0:
+        raise UserError(
+            f"{path}: key 'encoder': norm = {norm!r}, eps = {found.get('eps')!r}, mean = {found.get('mean')!r}, std = "
+            f"{found.get('std')!r}; expected true or false, a number above 0 and below 1, and three numbers twice"
+        )
+    return norm, tube_vit.Settings(eps, mean, std)
 
 
 def described(beside: Mapping[str, Any], path: Path) -> dict[str, int] | None:

@@ -12,6 +12,7 @@ import torch
 from sigma_bench.contracts import UserError
 from sigma_bench.runs.verify import (
     features,
+    features_hf,
     features_svt,
     frames,
     masks,
@@ -100,6 +101,8 @@ def _files(golden_dir: Path) -> list[Path]:
 def _read_by_another(path: Path) -> bool:
     """Tell whether a checkpoint is covered by the features beside it."""
     name = path.name
+    if path.parent.name.startswith(features_hf.FOLDERS):
+        return features_hf.is_covered(path)
     return name.startswith("ckpt_") and path.with_name(f"feat_{path.stem.removeprefix('ckpt_')}.pt").is_file()
 
 
@@ -123,7 +126,7 @@ def _check_device(device: str) -> None:
 def _check_file(path: Path, name: str, device: str) -> list[Record]:
     check = CHECKS.get(path.name)
     if check is None and path.name.startswith("feat_") and path.suffix == ".pt":
-        check = features.check
+        check = features_hf.check if path.name.startswith(features_hf.FEATURES) else features.check
     into = Comparison(name)
     if check is None:
         into.unknown("", "no check for this file")

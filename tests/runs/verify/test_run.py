@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from sigma_bench.contracts import UserError
 from sigma_bench.losses import sinkhorn as sinkhorn_module
 from sigma_bench.pretrain import forward
 from sigma_bench.runs.verify import CHECKS, Record, exit_code, report, run
 
-FILES = sorted([*CHECKS, *(f"feat_{n}.pt" for n in ("sigma", "sigma_dino", "videomae", "videomae_bare"))])
+HF = ("hf_eps1e-12", "hf_classification")
+FILES = sorted([*CHECKS, *(f"feat_{n}.pt" for n in ("sigma", "sigma_dino", "videomae", "videomae_bare", *HF))])
 
 
 @pytest.mark.parametrize("name", [n for n in FILES if n != "videomae_pixel_in_sigma_code_l2.pt"])
@@ -198,3 +200,18 @@ def test_report_as_json_is_one_strict_record_a_key(golden, tmp_path):
 def test_report_takes_the_vectors_of_the_checkout():
     lines, code = report(None, "cpu", False)
     assert code == 0, lines
+
+
+def test_every_weights_file_of_a_hugging_face_folder_is_compared(golden, tmp_path):
+    for name in ("feat_hf_eps1e-12.pt", "hf_pretraining_eps1e-12"):
+        copy = shutil.copytree if (golden / name).is_dir() else shutil.copy
+        copy(golden / name, tmp_path / name)
+    keys = {"last_hidden_state", "last_block_output", "visible_last_hidden_state", "file_keys"}
+    ok = {r.key for r in run(tmp_path) if r.status == "ok"}
+    assert ok == keys
+    torch.save(load_file(tmp_path / "hf_pretraining_eps1e-12" / "model.safetensors"),
+               tmp_path / "hf_pretraining_eps1e-12" / "pytorch_model.bin")  # fmt: skip
+    ok = {r.key for r in run(tmp_path) if r.status == "ok"}
+    assert ok == keys | {f"pytorch_model.bin: {key}" for key in keys}
+    shutil.rmtree(tmp_path / "hf_pretraining_eps1e-12")
+    assert [r.status for r in run(tmp_path)] == ["skipped"]
