@@ -9,7 +9,9 @@ import typer
 
 from sigma_bench.cli_data import AsJson
 
-ckpt_app = typer.Typer(help="Checkpoint files: what is in them.", rich_markup_mode=None, no_args_is_help=True)
+ckpt_app = typer.Typer(
+    help="Checkpoint files: what is in them, and other formats.", rich_markup_mode=None, no_args_is_help=True
+)
 
 Family = Annotated[str | None, typer.Option(help="Family of the checkpoint where its keys cannot tell")]
 Heads = Annotated[int | None, typer.Option(min=1, help="Attention heads where the shapes cannot tell")]
@@ -39,3 +41,28 @@ def inspect(
     for line in lines:
         typer.echo(line)
     raise typer.Exit(code)
+
+
+@ckpt_app.command(
+    epilog="Examples: sigma-bench ckpt export runs/x --format huggingface --out x-hf --results results/rows | "
+    "sigma-bench ckpt export x.pth --format videomae --out x-encoder.pth"
+)
+def export(
+    ckpt: Annotated[str, typer.Argument(help="File, folder, run folder or random:SIZE[:SEED]")],
+    form: Annotated[str, typer.Option("--format", help="safetensors, videomae (.pth) or huggingface (a folder)")],
+    out: Annotated[Path, typer.Option(help="File or folder to write")],
+    family: Family = None,
+    heads: Heads = None,
+    as_system: Annotated[str | None, typer.Option("--as", help="Zoo name whose description is exported")] = None,
+    force: Annotated[bool, typer.Option(help="Overwrite what an earlier export wrote")] = False,
+    results: Annotated[Path | None, typer.Option(help="Folder of rows whose values go into the model card")] = None,
+    licence: Annotated[str, typer.Option("--license", help="Licence of the weights, for the model card")] = "unknown",
+    specs: Annotated[Path | None, typer.Option("--specs", help="Folder of own specs, tried first")] = None,
+) -> None:
+    """Write an encoder for other programs: bare safetensors, VideoMAE's finetuning code, or transformers."""
+    from sigma_bench.runs.export import Request
+    from sigma_bench.runs.export import export as run
+
+    request = Request(ckpt, form, out, family, heads, as_system, force, results, licence, specs)
+    for line in run(request):
+        typer.echo(line)
