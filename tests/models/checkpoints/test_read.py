@@ -6,6 +6,8 @@ import io
 import os
 import pickle
 import struct
+import subprocess
+import sys
 import tarfile
 import threading
 import zipfile
@@ -499,3 +501,12 @@ def test_a_file_of_an_optimiser_alone_has_no_weights(tmp_path):
     torch.save({"optimizer": optimiser.state_dict(), "epoch": 3}, tmp_path / "x.pt")
     with pytest.raises(UserError, match="no weights found; its keys are: optimizer, epoch"):
         _load(tmp_path / "x.pt")
+
+
+def test_loading_does_not_import_the_compiler_of_torch(golden):
+    program = (
+        "import sys; from sigma_bench.models.checkpoints import load_encoder\n"
+        f"load_encoder({str(golden / 'ckpt_sigma.pth')!r}, heads=3)\n"
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
