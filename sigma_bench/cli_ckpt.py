@@ -26,7 +26,7 @@ ImageSize = Annotated[
     "sigma-bench ckpt inspect x.pth --json. Exit code: 0 it loads, 2 it does not."
 )
 def inspect(
-    file: Annotated[Path, typer.Argument(help="Checkpoint file")],
+    file: Annotated[Path, typer.Argument(help="Checkpoint file, or folder of transformers or DeepSpeed")],
     family: Family = None,
     heads: Heads = None,
     frames: Frames = None,

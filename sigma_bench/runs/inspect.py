@@ -55,18 +55,20 @@ def _content(file: Path) -> Facts:
     import torch
 
     from sigma_bench.models.checkpoints.container import unwrap
-    from sigma_bench.models.checkpoints.read import read
+    from sigma_bench.models.checkpoints.source import open_source
 
     facts: Facts = {}
     try:
-        read_file = read(file)
-        facts["sha256"] = read_file.sha256
-        facts["entries"] = {str(key): _described(value) for key, value in list(read_file.content.items())[:20]}
-        found = unwrap(read_file.content, file)
+        source = open_source(file)
+        facts["sha256"] = source.sha256
+        facts["entries"] = {str(key): _described(value) for key, value in list(source.content.items())[:20]}
+        found = unwrap(source.content, file)
     except UserError:
         return facts
     total = sum(tensor.numel() for tensor in found.state.values())
     facts["container"] = found.container
+    if found.container == "bare":
+        del facts["entries"]  # they are the tensors
     facts["tensors"] = {"all": {"tensors": len(found.state), "parameters": total}}
     facts["first_tensors"] = {
         name: f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
@@ -126,12 +128,16 @@ def _joined(file: Path, report: LoadReport, specs: Path | None) -> Facts:
     """Return the zoo entry of the file, known by its digest, and the published rows that its system joins."""
     from sigma_bench.spec import load
 
-    entries = load.zoo(specs=specs).entries
-    named = next((name for name, entry in entries.items() if entry.sha256 == report.sha256), None)
+    entries = {name: entry.model_dump(mode="json") for name, entry in load.zoo(specs=specs).entries.items()}
     size = file.stat().st_size if file.is_file() else None
-    like = [name for name, entry in entries.items() if any(source.bytes == size for source in entry.sources)]
-    described = entries[named].model_dump(mode="json") if named is not None else report.system
+    named = next((name for name, entry in entries.items() if report.sha256 in _of_sources(entry, "sha256")), None)
+    like = [name for name, entry in entries.items() if size in _of_sources(entry, "bytes")]
+    described = entries[named] if named is not None else report.system
     return {"zoo": named, "zoo_of_same_size": like if size else [], "published": _rows(described)}
+
+
+def _of_sources(entry: Mapping[str, Any], fact: str) -> list[Any]:
+    return [source.get(fact) for source in entry["sources"]]
 
 
 def _rows(described: Mapping[str, Any]) -> list[str]:

@@ -104,18 +104,27 @@ def test_hostile_broken_and_foreign_files_are_told_in_one_answer(tmp_path, monke
 def test_a_known_file_is_told_with_the_rows_it_joins(tmp_path, golden):
     zoo = load.zoo().model_dump(mode="json")
     entry = zoo["entries"]["sigma_mlp_k400_b800"]
-    entry["sha256"] = load_encoder(golden / "ckpt_sigma.pth", heads=3)[1].sha256
+    entry["sources"][0]["sha256"] = load_encoder(golden / "ckpt_sigma.pth", heads=3)[1].sha256
     (tmp_path / "eval").mkdir()
     (tmp_path / "eval" / "zoo.yaml").write_text(yaml.safe_dump(zoo))
     facts = json.loads(_inspect(golden / "ckpt_sigma.pth", as_json=True, specs=tmp_path)[0][0])
     assert facts["zoo"] == "sigma_mlp_k400_b800"
     assert facts["published"]
     assert all(name.startswith("T") for name in facts["published"])
-    entry["sha256"] = None
+    entry["sources"][0]["sha256"] = None
     entry["sources"][0]["bytes"] = (golden / "ckpt_sigma.pth").stat().st_size
     (tmp_path / "eval" / "zoo.yaml").write_text(yaml.safe_dump(zoo))
     facts = json.loads(_inspect(golden / "ckpt_sigma.pth", as_json=True, specs=tmp_path)[0][0])
     assert (facts["zoo"], facts["zoo_of_same_size"], facts["published"]) == (None, ["sigma_mlp_k400_b800"], [])
+
+
+def test_folders_are_described_too(golden):
+    lines, code = _inspect(golden / "hf_classification")
+    assert code == 0
+    assert "videomae_hf" in "\n".join(lines)
+    lines, code = _inspect(golden / "hf_classification", heads=5)
+    assert code == 2
+    assert "videomae.embeddings.patch_embeddings.projection.weight: float32" in "\n".join(lines)
 
 
 def test_an_untrained_encoder_is_described_too():
