@@ -16,6 +16,7 @@ from sigma_bench.data.index import Index, Sample
 from sigma_bench.data.miniatures.ucf101 import write
 from sigma_bench.data.subsets import relabel
 from sigma_bench.features import Views, extract
+from sigma_bench.models.vit import VideoViT
 from sigma_bench.runs.machine import decoder_versions
 
 VIEWS = Views("dense_test", 2, 1, 1, "full", False, 0)
@@ -267,3 +268,17 @@ def test_a_second_process_waits_and_says_so(root, tmp_path, capsys):
     assert extract(Colours(), index, VIEWS, run(tmp_path)).origin["cached"]
     thread.join()
     assert "waiting for it" in capsys.readouterr().err
+
+
+def test_the_print_of_an_encoder_covers_tables_and_epsilons_that_are_no_weights():
+    torch.manual_seed(0)
+    sizes = (32, 16, 4, 2, 48, 2, 4)
+    plain, other = VideoViT(*sizes), VideoViT(*sizes, eps=1e-12)
+    other.load_state_dict(plain.state_dict())
+    prints = {features.fingerprint(plain), features.fingerprint(other)}
+    assert len(prints) == 2
+    other = VideoViT(*sizes)
+    other.load_state_dict(plain.state_dict())
+    assert features.fingerprint(other) in prints
+    other.positions = other.positions.flip(1)
+    assert features.fingerprint(other) not in prints

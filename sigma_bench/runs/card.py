@@ -51,7 +51,7 @@ def card(spec: EncoderSpec, found: Candidate, licence: str, rows: Iterable[Row])
         "Tokens": f"{tokens}, each {spec.tubelet} frames of {spec.patch} x {spec.patch} pixels, {spec.embed_dim} wide",
         "Blocks and heads": f"{spec.depth} blocks, {spec.heads} heads",
         "Parameters": f"{spec.params / 1e6:.1f} M",
-        "Last norm": "part of `last_hidden_state`" if spec.has_norm else "none; pool first, then normalise",
+        "Last norm": "applied in last_hidden_state" if spec.has_norm else "none; pool first, then normalise",
         "SHA-256 of the source": found.sha256,
     }
     parts = [
@@ -69,7 +69,7 @@ def card(spec: EncoderSpec, found: Candidate, licence: str, rows: Iterable[Row])
 
 
 def _front_matter(licence: str) -> str:
-    lines = {"library_name": "transformers", "license": licence, "pipeline_tag": "video-classification"}
+    lines = {"library_name": "transformers", "license": licence, "pipeline_tag": "feature-extraction"}
     entries = [f"{name}: {json.dumps(value)}" for name, value in lines.items()]
     return "\n".join(["---", *entries, "tags:", "- video", "- videomae", "- sigma-bench", "---\n"])
 

@@ -7,6 +7,7 @@ import types
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import save_file
 
 from sigma_bench.cli import main
 from sigma_bench.contracts import UserError
@@ -280,3 +281,18 @@ def test_the_command_line(source, tmp_path, capsys):
     with pytest.raises(SystemExit) as second:
         main(arguments)
     assert second.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("eps", "1e-6"), ("eps", 0), ("norm", 1), ("mean", [0.5, 0.5]), ("std", [1, 1, -1]), ("norm", False)],
+)
+def test_a_description_that_was_tampered_with_is_refused(source, tmp_path, field, value):
+    _export(source, tmp_path / "x.safetensors", "safetensors")
+    with safe_open(tmp_path / "x.safetensors", framework="pt") as file:
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        described = json.loads(file.metadata()["sigma_bench"])
+    described["encoder"][field] = value
+    save_file(state, tmp_path / "y.safetensors", metadata={"sigma_bench": json.dumps(described)})
+    with pytest.raises(UserError, match="key 'encoder'"):
+        load_encoder(tmp_path / "y.safetensors")
