@@ -100,6 +100,8 @@ def test_too_many_broken_files_stop_the_training():
         list(loader(pool=Pool({1, 2, 3}), max_broken=0.1).epoch(0))
     with pytest.raises(TooManyBroken):
         list(loader(pool=Pool(set(range(10)))).epoch(0))
+    with pytest.raises(TooManyBroken, match="1 of 1 files of set cannot be decoded"):
+        list(loader(count=1, pool=Pool({0})).epoch(0))  # nothing left to replace it by, whatever the bound
 
 
 def test_what_cannot_be_met_is_refused():

@@ -109,6 +109,21 @@ def test_the_first_says_whom_it_waits_for_once(monkeypatch, capsys):
     assert capsys.readouterr().err.splitlines() == ["waiting for process 1 of 3, for 600 s at most"]
 
 
+def test_the_first_leaves_last_but_does_not_wait_for_ever(monkeypatch):
+    left = []
+
+    def leave(r):
+        time.sleep(0.3 * r.rank)
+        r.leave()
+        left.append(r.rank)
+
+    in_threads(leave, leave, leave)
+    assert left == [1, 2, 0]
+    monkeypatch.setattr(ranks, "FAREWELL_S", 0.1)
+    in_threads(leave, lambda r: None)
+    assert left == [1, 2, 0, 0]
+
+
 def test_a_process_that_lost_the_store_can_leave():
     class Gone(HashStore):
         def check(self, keys):
