@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sigma_bench.contracts import Encoder, UserError
-from sigma_bench.models.checkpoints import random
+from sigma_bench.models.checkpoints import image, image_name, random
 from sigma_bench.models.checkpoints.adapter import Adapter, Beside
 from sigma_bench.models.checkpoints.classifier import take
 from sigma_bench.models.checkpoints.container import Unwrapped, unwrap
@@ -29,10 +29,11 @@ def load_encoder(
     head: HeadPolicy = "drop",
     weights: str | None = None,
 ) -> tuple[Encoder, LoadReport]:
-    """Load the encoder of a checkpoint, or build an untrained one (`random:SIZE[:SEED]`).
+    """Load the encoder of a checkpoint, an image ViT (`timm:...`), or build an untrained one (`random:SIZE[:SEED]`).
 
     Args:
-        path: A checkpoint file, a folder that transformers or DeepSpeed wrote, or `random:SIZE[:SEED]`.
+        path: A checkpoint file, a folder that transformers or DeepSpeed wrote, `random:SIZE[:SEED]`, or the name of an
+            image ViT (see `image_name`).
         family: Family of the checkpoint; told from the names of its tensors where None.
         heads: Attention heads; needed where neither the file nor the usual number for its width tells them.
         frames: Frames of a clip, where they differ from the file's.
@@ -53,6 +54,8 @@ def load_encoder(
     if random.is_random(str(path)):
         untrained = random.build(str(path), asked)
         return untrained, random.describe(str(path), untrained)
+    if image_name.is_image(str(path)):
+        return image.load(str(path), asked, family)
     file = open_source(weights_file(Path(path)))
     found = unwrap(file.content, file.path, weights)
     beside = Beside(file.path, found.container, found.beside, found.args, described(found.beside, file.path))
