@@ -282,3 +282,10 @@ def test_the_print_of_an_encoder_covers_tables_and_epsilons_that_are_no_weights(
     assert features.fingerprint(other) in prints
     other.positions = other.positions.flip(1)
     assert features.fingerprint(other) not in prints
+
+
+def test_the_print_of_an_encoder_covers_the_kinds_of_its_modules():
+    encoder = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.GELU())
+    before = features.fingerprint(encoder)
+    encoder[1] = torch.nn.ReLU()
+    assert features.fingerprint(encoder) != before
