@@ -34,6 +34,7 @@ def made(monkeypatch, root):
             rng = np.random.default_rng(len(index.ids))
             values = np.eye(32)[index.labels % 32][:, None] + noise * rng.normal(size=(index.count, views.count, 32))
             ok = np.array([i not in broken for i in index.ids])
+            values[~ok] = np.nan  # not to be used for anything
             errors = {i: "broken" for i in index.ids if i in broken}
             return Features(
                 values.astype(np.float32), ok, errors, {"decoders": {"none": int(ok.sum())}, "cached": False}
@@ -90,6 +91,7 @@ def test_undecoded_samples_are_counted_and_never_replaced(made, root, tmp_path):
     right = found.metrics["top1"] / 100 * (n - 10)
     assert found.metrics["top1_missing_wrong"] == pytest.approx(100 * right / n)
     assert found.samples["error"].notna().sum() == 10
+    assert found.samples["confidence"].notna().sum() == n - 10  # nor is the training sample trained on
     assert set(found.samples.loc[found.samples["error"].notna(), "prediction"]) == {-1}
     assert found.marks == (f"1 of {train.count} training files not decoded",)
 
