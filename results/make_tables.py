@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sigma_bench.contracts import UserError
 from sigma_bench.results.tables import write_all
+from sigma_bench.spec import load
 
 HERE = Path(__file__).resolve().parent
 
@@ -22,7 +23,8 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", metavar="TABLE", help="for example: 1 T6a miniature")
     given = parser.parse_args()
     try:
-        written = write_all(given.rows, given.out, given.formats, given.only, published_dir=HERE / "published")
+        zoo = load.zoo().entries
+        written = write_all(given.rows, given.out, given.formats, given.only, published_dir=HERE / "published", zoo=zoo)
     except UserError as error:
         sys.stderr.write(f"{error}\n")
         return 2

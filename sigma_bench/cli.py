@@ -97,7 +97,12 @@ def pretrain(
     "sigma-bench eval --task linear/ucf101 --ckpt x.pth --data-root /data",
 )
 def evaluate(
-    ckpt: Annotated[list[str], typer.Option(help="File, run folder, zoo name or random:SIZE[:SEED]; repeatable")],
+    ckpt: Annotated[
+        list[str],
+        typer.Option(
+            help="File, run folder, zoo name, hf://OWNER/NAME[/FILE][@REVISION] or random:SIZE[:SEED]; repeatable"
+        ),
+    ],
     suite: Annotated[str | None, typer.Option(help="Name of a suite (sigma-bench list suites)")] = None,
     task: Annotated[list[str] | None, typer.Option(help="A task instead of a suite; repeatable")] = None,
     data: Annotated[str, typer.Option(help="official or miniature")] = "official",

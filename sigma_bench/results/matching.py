@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from sigma_bench.results.published import Published, Value
 from sigma_bench.results.row import Row
+from sigma_bench.spec.zoo import Entry
 
 JOIN = ("method", "variant", "backbone", "pretrain_data", "epochs", "motion_guidance")
 OPEN = ("backbone", "pretrain_data", "epochs", "motion_guidance")
@@ -28,12 +29,23 @@ class System(NamedTuple):
     motion_guidance: str
 
 
+class Described(Protocol):
+    """What can belong to a published row: a measured row, an entry of the zoo."""
+
+    @property
+    def method(self) -> str: ...  # noqa: D102
+    @property
+    def variant(self) -> str: ...  # noqa: D102
+    @property
+    def extra_data(self) -> str: ...  # noqa: D102
+
+
 def system_of(row: Row) -> System:
     """Return whose line a measured row belongs to."""
     return System(*(getattr(row, name) for name in System._fields))
 
 
-def fits(row: Row, published: Value) -> bool:
+def fits(row: Described, published: Value) -> bool:
     """Return whether a measured row is of the published row's system; an unsaid fact of the paper fits every value."""
     if not row.method or (row.method, row.variant) != (published.method, published.variant):
         return False
@@ -46,7 +58,7 @@ def _plain(fact: str) -> str:
     return "no" if fact == "n/a" else fact
 
 
-def match(row: Row, rows: Mapping[int, Sequence[Value]]) -> int | None:
+def match(row: Described, rows: Mapping[int, Sequence[Value]]) -> int | None:
     """Return the number of the one published row of a table that `row` belongs to, None for none or no single one.
 
     Where several fit, those with the same extra data are preferred, then those that leave fewest facts unsaid.
@@ -74,6 +86,13 @@ def elsewhere(row: Row, table: str, published: Published) -> bool:
         for name, rows in published.tables.items()
         if name != table
     )
+
+
+def not_to_be_had(published: Value, zoo: Mapping[str, Entry]) -> str:
+    """Return why a published row cannot be measured, empty where weights of its system are known, or nothing is."""
+    fitting = [entry for entry in zoo.values() if fits(entry, published)]
+    reasons = [entry.wanted for entry in fitting if entry.wanted is not None]
+    return reasons[0] if reasons and len(reasons) == len(fitting) else ""
 
 
 def stands_for_paper(row: Row) -> bool:

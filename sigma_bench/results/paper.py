@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sigma_bench.results import cells, matching
 from sigma_bench.results.cells import NOTHING, Chosen
@@ -11,12 +11,18 @@ from sigma_bench.results.published import Published, Value
 from sigma_bench.results.row import Row
 from sigma_bench.results.table import Block, Cell, Head, Line, Table
 from sigma_bench.spec.layout import Column, Layout, TableLayout
+from sigma_bench.spec.zoo import Entry
 
 FACTS = {"dataset": "Data set", "task": "Kind", "eval": "Metric"}
 
 
-def build(name: str, rows: Sequence[Row], published: Published, layout: Layout) -> Table:
-    """Return table `name` of the layout with the official ones among `rows`, which must be the latest of their keys."""
+def build(
+    name: str, rows: Sequence[Row], published: Published, layout: Layout, zoo: Mapping[str, Entry] | None = None
+) -> Table:
+    """Return table `name` of the layout with the official ones among `rows`, which must be the latest of their keys.
+
+    Where rows were measured, systems of the `zoo` that have no weights have lines that say why there is no value.
+    """
     lay = layout.tables[name]
     letter = f" ({name[-1]})" if name[-1] in "ab" else ""
     number = f"Table {lay.number}{letter}" if isinstance(lay.number, int) else f"{lay.number.capitalize()} ({name})"
@@ -32,7 +38,7 @@ def build(name: str, rows: Sequence[Row], published: Published, layout: Layout) 
     table.attributes = tuple(headings.get(a, a.capitalize()) for a in lay.attributes) + facts
     table.heads = tuple(Head(c.heading, c.key if c.key != "*" else "", c.metric, c.direction) for c in lay.columns)
     table.column_groups = tuple((group.heading, group.span) for group in lay.column_groups)
-    _Builder(table, lay, layout, published).fill(rows)
+    _Builder(table, lay, layout, published, zoo or {}).fill(rows)
     if lay.remarks:
         table.remarks.append(lay.remarks)
     return table
@@ -58,8 +64,10 @@ def _settings(table: Table, name: str, lay: TableLayout, published: Published) -
 
 
 class _Builder:
-    def __init__(self, table: Table, lay: TableLayout, layout: Layout, published: Published) -> None:
-        self.table, self.lay, self.layout, self.published = table, lay, layout, published
+    def __init__(
+        self, table: Table, lay: TableLayout, layout: Layout, published: Published, zoo: Mapping[str, Entry]
+    ) -> None:
+        self.table, self.lay, self.layout, self.published, self.zoo = table, lay, layout, published, zoo
         self.printed = published.tables.get(table.name, {})
         self.gaps = False
 
@@ -76,7 +84,7 @@ class _Builder:
             for number in range(group.rows[0], group.rows[1] + 1):
                 if number in self.printed:
                     block.lines.append(self._printed_line(self.printed[number]))
-                block.lines += lines.pop(number, [])
+                block.lines += lines.pop(number, []) or self._wanted_lines(number if own else None)
             scopes.setdefault("" if self.lay.bold_scope == "table" else group.label, []).extend(block.lines)
             self.table.blocks.append(block)
         if None in lines:
@@ -111,12 +119,27 @@ class _Builder:
                         column_cells = [line.cells[place] for line in lines if line.kind == kind]
                         cells.mark_best(column_cells, column.direction, second=self.lay.underline_second)
 
+    def _label(self, method: str) -> str:
+        labels, lay = self.layout.labels.get(method, {}), self.lay
+        card = labels.get("card") if lay.section == "card" else None
+        return labels.get(self.table.name) or card or labels.get("default") or method
+
+    def _wanted_lines(self, number: int | None) -> list[Line]:
+        """Return the line of a printed row whose system has no weights, or none."""
+        values = self.printed.get(number, ()) if number is not None else ()
+        reason = matching.not_to_be_had(values[0], self.zoo) if values else ""
+        if not reason:
+            return []
+        special = {"method": f"{self._label(values[0].method)} (not measured)", "paper_ref": "", "task": values[0].task}
+        mark = self.table.footnotes.mark(f"wanted: {reason}")
+        line = Line("measured", self._attributes(values[0], special, values[0].params_m), [])
+        line.cells = [Cell(NOTHING, decimals=column.decimals, marks=(mark,)) for column in self.lay.columns]
+        return [line]
+
     def _printed_line(self, values: tuple[Value, ...]) -> Line:
-        first, lay, name = values[0], self.lay, self.table.name
-        labels = self.layout.labels.get(first.method, {})
-        label = labels.get(name) or (labels.get("card") if lay.section == "card" else None) or labels.get("default")
+        first, lay = values[0], self.lay
         letter = f"({lay.row_letters[first.row_order - 1]}) " if lay.row_letters else ""
-        special = {"method": letter + (label or first.method), "paper_ref": first.paper_ref, "task": first.task}
+        special = {"method": letter + self._label(first.method), "paper_ref": first.paper_ref, "task": first.task}
         facts = lay.row_facts.get(first.task, {})
         line = Line("published", (*self._attributes(first, special, first.params_m), *self._facts(facts)), [])
         for column in lay.columns:

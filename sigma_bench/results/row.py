@@ -113,6 +113,8 @@ class Row(BaseModel):
     """Millions of parameters of the encoder."""
     checkpoint_sha256: Sha256
     """Hash of the weights: of the file, or of the tensors where there is no file."""
+    source: Text = ""
+    """Where the weights were fetched from, with the commit (`hf://owner/name/file@commit`); empty: a file at hand."""
     family: Text = ""
     """Family of checkpoints whose adapter read the file."""
     family_guessed: bool = False

@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,7 @@ from sigma_bench.results.store import Store, latest
 from sigma_bench.results.table import Table
 from sigma_bench.spec import load
 from sigma_bench.spec.layout import Layout
+from sigma_bench.spec.zoo import Entry
 
 MINIATURE: Final = "miniature"
 CUSTOM: Final = "custom"
@@ -41,7 +42,13 @@ def names(table: int | str, layout: Layout) -> list[str]:
     return found
 
 
-def build(table: int | str, rows: Iterable[Row], published: Published, layout: Layout) -> Table:
+def build(
+    table: int | str,
+    rows: Iterable[Row],
+    published: Published,
+    layout: Layout,
+    zoo: Mapping[str, Entry] | None = None,
+) -> Table:
     """Return one table of the paper with the official ones among `rows` beneath the printed rows.
 
     Args:
@@ -49,6 +56,7 @@ def build(table: int | str, rows: Iterable[Row], published: Published, layout: L
         rows: All rows read; only the newest of each key counts, other data than official is left to `miniature`.
         published: The printed values.
         layout: How the table is printed.
+        zoo: Known checkpoints: tells of which systems there are no weights, and why.
 
     Raises:
         UserError: There is no such table, or the number stands for several.
@@ -56,7 +64,7 @@ def build(table: int | str, rows: Iterable[Row], published: Published, layout: L
     found = names(table, layout)
     if len(found) > 1:
         raise UserError(f"'{table}' is {len(found)} tables, {' and '.join(found)}; name one of them")
-    return paper.build(found[0], latest(rows), published, layout)
+    return paper.build(found[0], latest(rows), published, layout, zoo)
 
 
 def miniature(rows: Iterable[Row], layout: Layout) -> list[Table]:
@@ -70,7 +78,11 @@ def custom(rows: Iterable[Row], layout: Layout) -> list[Table]:
 
 
 def build_all(
-    only: Sequence[int | str] | None, rows: Iterable[Row], published: Published, layout: Layout
+    only: Sequence[int | str] | None,
+    rows: Iterable[Row],
+    published: Published,
+    layout: Layout,
+    zoo: Mapping[str, Entry] | None = None,
 ) -> list[Table]:
     """Return the tables named in `only` (also `miniature`, `custom`), each once; None: all there are."""
     rows = list(rows)
@@ -82,7 +94,7 @@ def build_all(
         elif one == CUSTOM:
             tables = custom(rows, layout)
         else:
-            tables = [build(name, rows, published, layout) for name in names(one, layout)]
+            tables = [build(name, rows, published, layout, zoo) for name in names(one, layout)]
         found.update({table.name: table for table in tables})
     return list(found.values())
 
@@ -95,6 +107,7 @@ def write_all(
     *,
     published_dir: Path,
     layout: Layout | None = None,
+    zoo: Mapping[str, Entry] | None = None,
 ) -> list[Path]:
     """Write the tables to `out/<table>.<format>` and return the files.
 
@@ -106,6 +119,7 @@ def write_all(
         published_dir: Folder with `published.csv` and `hyperparameters.csv`; named `published`, with `layout.yaml`,
             unless `layout` is given.
         layout: Instead of the one in `published_dir`.
+        zoo: Known checkpoints, for the reasons why a system was not measured; None: no reasons.
 
     Returns:
         The files written. Lines of the row files that could not be read are listed in a last one, `problems.txt`.
@@ -122,7 +136,7 @@ def write_all(
             raise UserError(f"{published_dir}: expected a folder named 'published' that holds layout.yaml")
         layout = load.layout(specs=published_dir.parent)
     rows = Store(rows_folder).read()
-    tables = build_all(only, rows, published.read(published_dir), layout)
+    tables = build_all(only, rows, published.read(published_dir), layout, zoo)
     out.mkdir(parents=True, exist_ok=True)
     written = [_write_table(table, out, one) for table in tables for one in formats]
     if rows.problems:

@@ -25,6 +25,7 @@ from sigma_bench.results.row import Key, Row
 from sigma_bench.results.store import Store
 from sigma_bench.runs import data as places
 from sigma_bench.runs.done import done, present
+from sigma_bench.runs.fetch import is_address
 from sigma_bench.runs.helping import device_of, help_out, helpers, served
 from sigma_bench.runs.machine import decoder_versions, described, set_threads
 from sigma_bench.runs.systems import Candidate, candidate
@@ -199,7 +200,9 @@ def _writable(folder: Path) -> None:
 
 
 def _is_file(checkpoint: str) -> bool:
-    return not checkpoint.startswith("random:") and (":" not in checkpoint or Path(checkpoint).exists())
+    if checkpoint.startswith("random:"):
+        return False
+    return is_address(checkpoint) or ":" not in checkpoint or Path(checkpoint).exists()
 
 
 def settings_sha256(task: Task, run: Run, heads: int | None = None) -> str:
@@ -247,11 +250,12 @@ def _measure(
         raise
     except Exception as error:  # noqa: BLE001 - any fault of an evaluator becomes a failed row, and is shown
         say(traceback.format_exc())
-        failed = Row(**common, metric=task.metric, status="failed", error=f"{type(error).__name__}: {error}")
+        message = f"{type(error).__name__}: {error}"
+        failed = Row(**common, metric=task.metric, status="failed", error=message, marks=system.marks)
         store.append(suite, [failed])
         say(f"  {task.id} seed {run.seed}: failed: {error}")
         return False
-    marks = tuple(f"setting {s}" for s in task.resolved.sets)
+    marks = (*system.marks, *(f"setting {s}" for s in task.resolved.sets))
     if data == "custom":
         marks += (f"list: other than the published one of {task.dataset.name}",)
     marks += lists.notes

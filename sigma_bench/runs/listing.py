@@ -8,7 +8,7 @@ from sigma_bench import registry
 from sigma_bench.contracts import UserError
 from sigma_bench.spec import load
 
-SPEC_KINDS: tuple[load.Listing, ...] = ("recipes", "suites", "tasks", "zoo")
+SPEC_KINDS: tuple[load.Listing, ...] = ("recipes", "suites", "tasks")
 PART_KINDS = ("evaluators", "datasets", "miniatures", "objectives")
 
 
@@ -23,11 +23,15 @@ def listing(kind: str, specs: Path | None = None) -> list[str]:
             return _columns(load.listing(known, specs=specs))
     if kind in PART_KINDS:
         return _columns(sorted(registry.names(kind).items()))
+    if kind == "zoo":
+        from sigma_bench.runs import zoo
+
+        return zoo.listing(specs)
     if kind == "decoders":
         from sigma_bench.data.decode import backends
 
         return [str(line) for line in backends.listing()]
-    raise UserError(f"cannot list '{kind}'; expected one of {', '.join((*SPEC_KINDS, *PART_KINDS, 'decoders'))}")
+    raise UserError(f"cannot list '{kind}'; expected one of {', '.join((*SPEC_KINDS, 'zoo', *PART_KINDS, 'decoders'))}")
 
 
 def _columns(pairs: list[tuple[str, str]]) -> list[str]:

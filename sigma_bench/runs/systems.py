@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from sigma_bench import registry
 from sigma_bench.contracts import Encoder, UserError
 from sigma_bench.progress import say
 from sigma_bench.results.row import Row
+from sigma_bench.runs import fetch
 from sigma_bench.spec import load
+from sigma_bench.spec.zoo import Entry
 from sigma_bench.train import folder
 
 DESCRIBED = (
@@ -28,6 +30,9 @@ DESCRIBED = (
     "frames",
 )
 
+UNVERIFIED = "verified: none (this family's reading was checked with no released file and no golden vector)"
+REPLACED = "not the zoo's file (its SHA-256 is another)"
+
 NO_MEASUREMENT: Mapping[str, Any] = {
     **{"suite": "-", "task": "-", "task_version": 1, "evaluator": "-", "settings_sha256": "0" * 64},
     **{"metric": "-", "data": "custom", "status": "failed"},
@@ -37,20 +42,21 @@ NO_MEASUREMENT: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class Candidate:
-    """An encoder before it is built: its description for rows, the hash of its weights, how to build it."""
+    """An encoder before it is built: its description and marks for rows, the hash of its weights, how to build it."""
 
     description: dict[str, Any]
     sha256: str
     headline: str
     encoder: Callable[[str], Encoder]
+    marks: tuple[str, ...] = ()
 
 
 def candidate(name: str, family: str | None, heads: int | None, as_system: str | None, specs: Path | None) -> Candidate:
     """Return what one `--ckpt` names.
 
     Raises:
-        UserError: It is neither file, run folder, zoo entry, `random:SIZE[:SEED]` nor `module:function`, the file
-            does not hold a whole encoder, or what it says of itself fits no row.
+        UserError: It is neither file, run folder, zoo entry, address, `random:SIZE[:SEED]` nor `module:function`, it
+            cannot be fetched, the file does not hold a whole encoder, or what it says of itself fits no row.
     """
     found = _found(name, family, heads, as_system, specs)
     try:
@@ -67,12 +73,24 @@ def candidate(name: str, family: str | None, heads: int | None, as_system: str |
 def _found(name: str, family: str | None, heads: int | None, as_system: str | None, specs: Path | None) -> Candidate:
     if name.startswith("random:"):
         return _file(name, name.rpartition(":")[0] if name.count(":") > 1 else name, family, heads, None, specs)
+    if fetch.is_address(name):
+        fetched = fetch.fetch(name)
+        return _from(fetched, _file(fetched.path, name, family, heads, as_system, specs))
     if ":" in name and not Path(name).exists():
         return _module(name)
-    return _file(_path(name, specs), name, family, heads, as_system, specs)
+    entry = None if Path(name).exists() else load.zoo(specs=specs).entries.get(name)
+    if entry is not None:
+        fetched, source = fetch.fetch_entry(name, entry)
+        family, heads = family or source.family or entry.family, heads or entry.heads
+        return _from(fetched, _file(fetched.path, name, family, heads, as_system or name, specs))
+    return _file(_path(name), name, family, heads, as_system, specs)
 
 
-def _path(name: str, specs: Path | None) -> Path:
+def _from(fetched: fetch.Fetched, found: Candidate) -> Candidate:
+    return replace(found, description=found.description | {"source": fetched.address})
+
+
+def _path(name: str) -> Path:
     path = Path(name)
     if path.is_dir():
         newest = folder.newest(path / "checkpoints")
@@ -84,12 +102,6 @@ def _path(name: str, specs: Path | None) -> Path:
         return newest or path
     if path.is_file():
         return path
-    entry = load.zoo(specs=specs).entries.get(name)
-    if entry is not None:
-        raise UserError(
-            f"zoo entry {name}: its weights are not fetched by this version; get them from {entry.sources} and run "
-            f"with --ckpt FILE --as {name}"
-        )
     raise UserError(f"--ckpt {name}: no such file, run folder or zoo entry (sigma-bench list zoo)")
 
 
@@ -106,12 +118,13 @@ def _file(
 
     encoder, report = load_encoder(path, family=family, heads=heads)
     description: dict[str, Any] = {"system": asked, "family": report.family, "family_guessed": report.guessed}
-    described = dict(report.system)
+    described, entry = dict(report.system), None
     if as_system is not None:
         entries = load.zoo(specs=specs).entries
         if as_system not in entries:
             raise UserError(f"--as {as_system}: no such zoo entry; known: {', '.join(sorted(entries))}")
-        described = entries[as_system].model_dump(mode="json")
+        entry = entries[as_system]
+        described = entry.model_dump(mode="json")
         if described["backbone"] != _backbone(encoder):
             raise UserError(
                 f"--as {as_system}: it is a {described['backbone']}, but {path} holds a {_backbone(encoder)}; its "
@@ -122,7 +135,16 @@ def _file(
     description["params_m"] = round(encoder.spec.params / 1e6, 3)
     description.setdefault("backbone", _backbone(encoder))
     description.setdefault("frames", str(encoder.spec.frames))
-    return Candidate(description, report.sha256, report.headline, lambda device: _placed(encoder, device))
+    unverified = encoder.spec.verified == "none" and report.matched.tensors > 0
+    marks = ((UNVERIFIED,) if unverified else ()) + (() if entry is None else _marks(entry, report.sha256))
+    return Candidate(description, report.sha256, report.headline, lambda device: _placed(encoder, device), marks)
+
+
+def _marks(entry: Entry, sha256: str) -> tuple[str, ...]:
+    """Return what a value must be read with that stands under the name of a zoo entry."""
+    known = [source.sha256 for source in entry.sources]
+    replaced = bool(known) and None not in known and sha256 not in known
+    return ((entry.note,) if entry.note else ()) + ((REPLACED,) if replaced else ())
 
 
 def _backbone(encoder: Encoder) -> str:

@@ -23,7 +23,7 @@ from sigma_bench.spec.task import Task
 from sigma_bench.spec.zoo import Zoo
 
 M = TypeVar("M", bound=BaseModel)
-Listing = Literal["recipes", "suites", "tasks", "zoo"]
+Listing = Literal["recipes", "suites", "tasks"]
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 24
 RECIPE_BLOCKS: tuple[Block, ...] = ("data", "size", "profiles")
@@ -131,12 +131,10 @@ def data_places(path: Path) -> tuple[DataPlaces, Document]:
 
 
 def listing(kind: Listing, *, specs: Path | None = None) -> list[tuple[str, str]]:
-    """Return (name, title) of every recipe, suite, task or zoo entry. A faulty file is listed as such."""
-    if kind == "zoo":
-        return [(name, f"{entry.system} ({entry.family})") for name, entry in zoo(specs=specs).entries.items()]
+    """Return (name, title) of every recipe, suite or task. A faulty file is listed as such."""
     folder: dict[str, roots.Kind] = {"recipes": "pretrain", "suites": "eval", "tasks": "tasks"}
     if kind not in folder:
-        raise UserError(f"no listing of '{kind}'{nearest(kind, [*folder, 'zoo'])}")
+        raise UserError(f"no listing of '{kind}'{nearest(kind, folder)}")
     rows = []
     for name, path in roots.names(folder[kind], specs=specs).items():
         if (folder[kind], name) == ("eval", "zoo"):

@@ -10,8 +10,10 @@ import pytest
 from sigma_bench.data.datasets import k400
 from sigma_bench.data.miniatures import video
 from sigma_bench.results.cells import FULL_PERCENT, share
+from sigma_bench.runs import evaluate as evaluation
 from sigma_bench.runs.check import check
 from sigma_bench.runs.evaluate import Request, evaluate
+from sigma_bench.runs.systems import UNVERIFIED
 from sigma_bench.spec import roots
 
 CLASSES = [f"class {number:03d}" for number in range(400)]
@@ -46,6 +48,8 @@ def test_the_row_says_what_was_there_and_which_list(place, tmp_path, monkeypatch
     monkeypatch.setattr(
         k400, "read", lambda root, split, **more: dataclasses.replace(own(root, split, **more), notes=(NOTE,))
     )
+    load = evaluation.candidate
+    monkeypatch.setattr(evaluation, "candidate", lambda *asked: dataclasses.replace(load(*asked), marks=(UNVERIFIED,)))
     gone, also_gone = next((place / "val" / "class_001").iterdir()), next((place / "train" / "class_001").iterdir())
     kept = [path.rename(tmp_path / path.name) for path in (gone, also_gone)]
     task = tmp_path / "k400.yaml"
@@ -66,6 +70,7 @@ def test_the_row_says_what_was_there_and_which_list(place, tmp_path, monkeypatch
     marks = json.loads(row["marks"])
     assert marks.count("list: other than the published one of k400") == 1
     assert marks.count(NOTE) == 1
+    assert marks.count(UNVERIFIED) == 1
 
     lines, code = check(["k400"], tmp_path / "root", workers=1)
     assert code == 1

@@ -70,11 +70,30 @@ def test_base_recipes_claim_rows_and_other_data_none() -> None:
             assert load.recipe(name, data=data, size=size).published == ()
 
 
-def test_zoo_entries_join_published_rows(published) -> None:
-    rows = {tuple(row[key] for key in KEY) for row in published}
+def test_zoo_entries_are_of_published_methods(published) -> None:
+    methods = {(row["method"], row["variant"]) for row in published}
     for name, entry in load.zoo().entries.items():
-        assert tuple(getattr(entry, key) for key in KEY) in rows, name
-        assert entry.verified == "none"
+        assert (entry.method, entry.variant) in methods, name
+        assert entry.verified != "released file", name  # none was opened yet
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("wanted: no public weights", "give either sources, or in wanted"),
+        ("sources: []", "give either sources, or in wanted"),
+        ("heads: null", "sources need family and heads"),
+        ("sources: []\n    wanted: none\n    verified: golden", "without weights nothing was verified"),
+    ],
+)
+def test_an_entry_has_weights_or_a_reason(tmp_path, change, said) -> None:
+    source = "sources: [{host: github, repo: a/b, path: README.md}]"
+    cells = "system: s\n    method: m\n    backbone: b\n    pretrain_data: d\n    family: f\n    heads: 3"
+    entry = {line.split(":")[0].strip(): line for line in f"{cells}\n    {source}\n    {change}".split("\n")}
+    text = "title: t\nversion: 1\nentries:\n  x:\n    " + "\n    ".join(line.strip() for line in entry.values()) + "\n"
+    (tmp_path / "zoo.yaml").write_text(text)
+    with pytest.raises(UserError, match=said):
+        load.zoo_file(tmp_path / "zoo.yaml")
 
 
 def test_metrics_and_ids_of_tasks_are_those_of_the_published_table(published) -> None:
