@@ -106,9 +106,13 @@ def _file(repo: str, file: str, revision: str | None) -> Path:
 def _beside(repo: str, file: str, commit: str) -> None:
     """Fetch a file of the same commit where there is one; the adapter that needs it misses it where there is none."""
     import huggingface_hub
+    from huggingface_hub import _CACHED_NO_EXIST
     from huggingface_hub.errors import RemoteEntryNotFoundError
 
     def download() -> str:
+        known = huggingface_hub.try_to_load_from_cache(repo, file, revision=commit)
+        if known is _CACHED_NO_EXIST:
+            return ""
         try:
             return huggingface_hub.hf_hub_download(repo, file, revision=commit)
         except RemoteEntryNotFoundError:

@@ -197,6 +197,17 @@ def test_a_file_of_transformers_brings_its_settings_of_the_same_commit(hub, zoo,
     assert (named["family"], named["family_guessed"]) == ("videomae_hf", False)
 
 
+def test_settings_that_the_repository_is_known_to_lack_are_not_asked_for(hub, golden, monkeypatch):
+    folder = golden / "hf_pretraining_eps1e-12"
+    for name in ("model.safetensors", "config.json"):
+        hub.put("own/hf", name, folder / name)
+    absent = huggingface_hub._CACHED_NO_EXIST
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache",
+                        lambda repo, file, revision: absent if file.startswith("pre") else None)  # fmt: skip
+    assert fetch("hf://own/hf/model.safetensors").path.with_name("config.json").is_file()
+    assert [file for _, file, _ in hub.asked] == ["model.safetensors", "config.json"]
+
+
 @pytest.mark.parametrize("weights", ["model.safetensors", "pytorch_model.bin"])
 def test_a_folder_is_taken_whole_and_either_kind_of_weights_will_do(hub, golden, tmp_path, weights):
     folder = golden / "hf_pretraining_eps1e-12"
