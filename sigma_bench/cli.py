@@ -100,7 +100,8 @@ def evaluate(
     ckpt: Annotated[
         list[str],
         typer.Option(
-            help="File, run folder, zoo name, hf://OWNER/NAME[/FILE][@REVISION] or random:SIZE[:SEED]; repeatable"
+            help="File, run folder, zoo name, hf://OWNER/NAME[/FILE][@REVISION], timm:NAME[:FILE], MODULE:OBJECT, "
+            "model of another package, or random:SIZE[:SEED]; repeatable"
         ),
     ],
     suite: Annotated[str | None, typer.Option(help="Name of a suite (sigma-bench list suites)")] = None,
@@ -172,7 +173,7 @@ def tables(
 
 @app.command(name="list", epilog="Example: sigma-bench list recipes")
 def list_(
-    kind: Annotated[str, typer.Argument(help="recipes, suites, tasks, evaluators, datasets, decoders or zoo")],
+    kind: Annotated[str, typer.Argument(help="recipes, suites, tasks, evaluators, datasets, models, decoders or zoo")],
     specs: Specs = None,
 ) -> None:
     """List what there is: one name a line and what it is."""

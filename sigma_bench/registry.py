@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from importlib import import_module, metadata
+import importlib
+import traceback
+from importlib import import_module
+from operator import attrgetter
 from typing import Any
 
+from sigma_bench import plugins
 from sigma_bench.contracts import UserError
+
+_IMPORTLIB = importlib.__file__
 
 REGISTRY: dict[str, dict[str, str]] = {
     "evaluators": {"linear": "sigma_bench.evaluators.linear:evaluate"},
@@ -65,6 +71,7 @@ REGISTRY: dict[str, dict[str, str]] = {
         "charades": "sigma_bench.data.miniatures.charades:write",
         "ucfrep": "sigma_bench.data.miniatures.ucfrep:write",
     },
+    "models": {},
     "decoders": {
         "decord": "sigma_bench.data.decode.decord_backend:Backend",
         "torchcodec": "sigma_bench.data.decode.torchcodec_backend:Backend",
@@ -85,39 +92,88 @@ DRAWN_FROM = {
 
 
 def names(kind: str) -> dict[str, str]:
-    """Return name -> "module:object" of a kind, parts of outside packages (entry points) included.
+    """Return name -> "module:object" of a kind, parts of outside packages included; our own go before theirs.
 
     Raises:
         KeyError: `kind` is not one of the kinds of this registry.
     """
-    outside = {e.name: e.value for e in metadata.entry_points(group=f"sigma_bench.{kind}")}
+    outside = {part.name: part.target for part in reversed(plugins.parts(kind))}
     return {**outside, **REGISTRY[kind]}
 
 
-def load_object(target: str) -> Any:
+def knows(kind: str, name: str) -> bool:
+    """Tell whether `name` is a part of `kind`, or an object of a module ("package.module:object")."""
+    return plugins.is_target(name) or name in names(kind)
+
+
+def origin(kind: str, name: str) -> str:
+    """Return whose part `name` is: package and version, "module:object" where it is named so, "" for our own."""
+    if name in REGISTRY[kind]:
+        return ""
+    return next((part.package for part in plugins.parts(kind) if part.name == name), name)
+
+
+def listing(kind: str) -> list[tuple[str, str]]:
+    """Return (name, what it is and where it comes from) of every part of a kind, and of what is wrong with some."""
+    known, said = REGISTRY[kind], list(REGISTRY[kind].items())
+    outside = plugins.parts(kind)
+    for part in outside:
+        others = [p.package for p in outside if p.name == part.name and p.package != part.package]
+        hidden = "sigma-bench's own part of this name is taken" if part.name in known else ""
+        unclear = f"cannot be used: {', '.join(others)} has the name too" if others else ""
+        said.append((part.name, "; ".join(filter(None, (f"{part.target} (from {part.package})", hidden or unclear)))))
+    return sorted(said) + [("!", problem) for problem in plugins.problems()]
+
+
+def load_object(target: str, package: str = "") -> Any:
     """Import "package.module:object" and return the object.
 
+    Args:
+        target: What to import; the object may be an attribute of a class.
+        package: Package that names the target, for messages.
+
     Raises:
-        UserError: The module or the object does not exist.
+        UserError: The module or the object does not exist, or importing it fails in whatever way.
     """
-    module, _, attribute = target.partition(":")
-    if not attribute:
+    if not plugins.is_target(target):
         raise UserError(f"'{target}' names no object; expected MODULE:OBJECT, for example my_package.my_model:build")
+    module, _, attribute = target.partition(":")
+    whose = f" of package {package}" if package else ""
     try:
-        return getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise UserError(f"cannot load '{target}': {error}") from error
+        return attrgetter(attribute)(import_module(module))
+    except (Exception, SystemExit) as error:
+        said = f"{type(error).__name__}: {error}{_where(error)}"
+        raise UserError(f"cannot load '{target}'{whose}: {said}") from error
+
+
+def _where(error: BaseException) -> str:
+    """Return the line of a module that an error in it comes from."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if not f.filename.startswith("<frozen") and f.filename not in (__file__, _IMPORTLIB)]
+    return f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
 
 
 def get(kind: str, name: str) -> Any:
-    """Return the part `name` of `kind`, imported now.
+    """Return the part `name` of `kind`, imported now; `name` may be "package.module:object" too.
 
     Raises:
-        UserError: No part of that name; the message lists the known ones and the nearest.
+        UserError: No part of that name (the message lists the known ones and the nearest), two packages have one of
+            it, or it cannot be imported.
     """
+    if name in REGISTRY[kind]:
+        return load_object(REGISTRY[kind][name])
+    if plugins.is_target(name):
+        return load_object(name)
+    found = [part for part in plugins.parts(kind) if part.name == name]
+    if len({part.package for part in found}) > 1:
+        raise UserError(
+            f"{kind.removesuffix('s')} '{name}' is in several packages: {', '.join(part.package for part in found)}; "
+            f"name the object instead: {' or '.join(part.target for part in found)}"
+        )
+    if found:
+        return load_object(found[0].target, found[0].package)
     known = names(kind)
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f" Did you mean '{near[0]}'?" if near else ""
-        raise UserError(f"unknown {kind.removesuffix('s')} '{name}'.{hint} Known: {', '.join(sorted(known))}.")
-    return load_object(known[name])
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    faulty = "".join(f" {problem}." for problem in plugins.problems())
+    raise UserError(f"unknown {kind.removesuffix('s')} '{name}'.{hint} Known: {', '.join(sorted(known))}.{faulty}")

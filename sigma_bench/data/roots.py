@@ -96,8 +96,11 @@ def bases(given: Given) -> list[Place]:
 
 
 def home(name: str) -> str:
-    """Return the name of the folder that data set `name` belongs in: that of the data set it is drawn from, if any."""
-    return registry.DRAWN_FROM.get(name, name)
+    """Return the name of the folder that data set `name` belongs in: that of the data set it is drawn from, if any.
+
+    A data set that is named MODULE:OBJECT has the object's name.
+    """
+    return registry.DRAWN_FROM.get(name, name.rpartition(":")[2])
 
 
 def places(name: str, given: Given) -> list[Place]:
@@ -106,7 +109,7 @@ def places(name: str, given: Given) -> list[Place]:
     Raises:
         UserError: The user's file is faulty, or its entry for `name` names a folder that does not exist.
     """
-    names = list(dict.fromkeys([name, home(name)]))
+    names = list(dict.fromkeys([name.rpartition(":")[2], home(name)]))
     below = [Place(root.folder / n, root.rule) for root in bases(given) for n in names]
     entries = [] if given is not None else _entries(names)
     first = [place for place in below if place.rule == f"${VARIABLE}"]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sigma_bench import registry
-from sigma_bench.contracts import Counts, Run
+from sigma_bench.contracts import Counts, Run, UserError
 from sigma_bench.data import roots, subsets
 from sigma_bench.data.datasets.known import is_official
 from sigma_bench.data.index import Index
@@ -44,11 +44,10 @@ def read(task: Any, run: Run) -> Lists:
     `run.limit` keeps the first so many samples of a seeded shuffle of each list.
     """
     folder = dataset_folder(task, run)
-    reader = registry.get("datasets", task.dataset.name)
     lists, official = [], True
     for split in (task.dataset.train, task.dataset.test):
         fold = task.dataset.split or 1
-        index = reader(folder, split, fold=fold)
+        index = _read(task.dataset.name, folder, split, fold)
         official &= is_official(task.dataset.name, split, fold, index)
         if run.limit is not None and index.count > run.limit:
             kept = np.random.default_rng(0).permutation(index.count)[: run.limit]
@@ -57,6 +56,26 @@ def read(task: Any, run: Run) -> Lists:
             index = subsets.relabel(index, folder / "factors.csv", task.dataset.relabel)
         lists.append(index)
     return Lists(lists[0], lists[1], official)
+
+
+def _read(name: str, folder: Path, split: str, fold: int) -> Index:
+    """Return the index of a split; a reader of another package that fails is said to.
+
+    Raises:
+        UserError: The list cannot be read, or the reader is of another package and returns no index.
+    """
+    reader, origin = registry.get("datasets", name), registry.origin("datasets", name)
+    try:
+        index = reader(folder, split, fold=fold)
+    except UserError:
+        raise
+    except Exception as error:
+        if not origin:
+            raise
+        raise UserError(f"data set '{name}' of {origin}: reading '{split}' of {folder} failed: {error!r}") from error
+    if not isinstance(index, Index):
+        raise UserError(f"data set '{name}' of {origin}: its reader returned a {type(index).__name__}, not an Index")
+    return index
 
 
 def counts(index: Index, decoded: int) -> Counts:

@@ -24,6 +24,7 @@ from sigma_bench.progress import say
 from sigma_bench.results.row import Key, Row
 from sigma_bench.results.store import Store
 from sigma_bench.runs import data as places
+from sigma_bench.runs import outside
 from sigma_bench.runs.done import done, present
 from sigma_bench.runs.fetch import is_address
 from sigma_bench.runs.helping import device_of, help_out, helpers, served
@@ -245,7 +246,7 @@ def _measure(
     data = "custom" if request.data == "official" and not lists.official else request.data
     common = {**_common(system, task, run, suite, request), "data": data, "train_present": present(lists.train)}
     try:
-        found: Evaluation = registry.get("evaluators", task.evaluator)(encoder, task, run)
+        found = outside.checked(registry.get("evaluators", task.evaluator)(encoder, task, run), task)
     except UserError:
         raise
     except Exception as error:  # noqa: BLE001 - any fault of an evaluator becomes a failed row, and is shown
@@ -258,7 +259,7 @@ def _measure(
     marks = (*system.marks, *(f"setting {s}" for s in task.resolved.sets))
     if data == "custom":
         marks += (f"list: other than the published one of {task.dataset.name}",)
-    marks += lists.notes
+    marks += (*outside.marks(task), *lists.notes)
     rows = rows_of(found, common, round(time.perf_counter() - began, 3), marks)
     path = store.write_samples(rows[0].id, found.samples).relative_to(store.folder).as_posix()
     written = {"samples": path, "settings": _save_settings(store.folder, common["settings_sha256"], task)}

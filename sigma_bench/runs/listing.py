@@ -9,7 +9,7 @@ from sigma_bench.contracts import UserError
 from sigma_bench.spec import load
 
 SPEC_KINDS: tuple[load.Listing, ...] = ("recipes", "suites", "tasks")
-PART_KINDS = ("evaluators", "datasets", "miniatures", "objectives")
+PART_KINDS = ("evaluators", "datasets", "miniatures", "objectives", "models")
 
 
 def listing(kind: str, specs: Path | None = None) -> list[str]:
@@ -22,7 +22,7 @@ def listing(kind: str, specs: Path | None = None) -> list[str]:
         if kind == known:
             return _columns(load.listing(known, specs=specs))
     if kind in PART_KINDS:
-        return _columns(sorted(registry.names(kind).items()))
+        return _columns(registry.listing(kind))
     if kind == "zoo":
         from sigma_bench.runs import zoo
 

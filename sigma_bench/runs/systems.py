@@ -1,4 +1,4 @@
-"""What is evaluated: a file, a run folder, a zoo entry, an untrained encoder, or a module of one's own."""
+"""What is evaluated: a file, a run folder, a zoo entry, an image ViT, an untrained encoder, or one's own module."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from sigma_bench import registry
-from sigma_bench.contracts import Encoder, UserError
+from sigma_bench.contracts import Encoder, EncoderSpec, UserError
 from sigma_bench.progress import say
 from sigma_bench.results.row import Row
 from sigma_bench.runs import fetch
@@ -55,8 +55,9 @@ def candidate(name: str, family: str | None, heads: int | None, as_system: str |
     """Return what one `--ckpt` names.
 
     Raises:
-        UserError: It is neither file, run folder, zoo entry, address, `random:SIZE[:SEED]` nor `module:function`, it
-            cannot be fetched, the file does not hold a whole encoder, or what it says of itself fits no row.
+        UserError: It is neither file, run folder, zoo entry, address, `random:SIZE[:SEED]`, `timm:NAME[:FILE]`, model
+            of another package nor `module:object`, it cannot be fetched, the file does not hold a whole encoder, or
+            what it says of itself fits no row.
     """
     found = _found(name, family, heads, as_system, specs)
     try:
@@ -76,13 +77,17 @@ def _found(name: str, family: str | None, heads: int | None, as_system: str | No
     if fetch.is_address(name):
         fetched = fetch.fetch(name)
         return _from(fetched, _file(fetched.path, name, family, heads, as_system, specs))
+    if name.startswith("timm:"):
+        return _file(name, name, family, heads, as_system, specs)
     if ":" in name and not Path(name).exists():
-        return _module(name)
+        return _module(name, family, heads, as_system)
     entry = None if Path(name).exists() else load.zoo(specs=specs).entries.get(name)
     if entry is not None:
         fetched, source = fetch.fetch_entry(name, entry)
         family, heads = family or source.family or entry.family, heads or entry.heads
         return _from(fetched, _file(fetched.path, name, family, heads, as_system or name, specs))
+    if not Path(name).exists() and name in registry.names("models"):
+        return _module(name, family, heads, as_system)
     return _file(_path(name), name, family, heads, as_system, specs)
 
 
@@ -102,7 +107,7 @@ def _path(name: str) -> Path:
         return newest or path
     if path.is_file():
         return path
-    raise UserError(f"--ckpt {name}: no such file, run folder or zoo entry (sigma-bench list zoo)")
+    raise UserError(f"--ckpt {name}: no such file, run folder, zoo entry or model (sigma-bench list zoo, list models)")
 
 
 def _holds_weights(path: Path) -> bool:
@@ -152,18 +157,28 @@ def _backbone(encoder: Encoder) -> str:
     return encoder.spec.backbone.removesuffix("/16")
 
 
-def _module(name: str) -> Candidate:
+def _module(name: str, family: str | None, heads: int | None, as_system: str | None) -> Candidate:
+    """Return the encoder that an object of a module is or makes: a function, a class, or a torch module.
+
+    Raises:
+        UserError: It cannot be imported, fails, is and makes no encoder, or is asked to be what it does not say.
+    """
+    if family is not None or heads is not None or as_system is not None:
+        raise UserError(f"{name}: an encoder of a module says itself what it is; leave out --family, --heads and --as")
+    from torch import nn
+
     from sigma_bench.features import fingerprint
 
-    build = registry.load_object(name)
+    found = registry.load_object(name) if ":" in name else registry.get("models", name)
     try:
-        encoder = build()
+        encoder = found if isinstance(found, nn.Module) else found()
     except Exception as error:
         say(traceback.format_exc())
         raise UserError(f"{name}: building the encoder failed ({type(error).__name__}: {error})") from error
-    if not isinstance(encoder, Encoder):
+    if not isinstance(encoder, Encoder) or not isinstance(encoder.spec, EncoderSpec):
         raise UserError(
-            f"{name}: what it returns is no encoder; it needs `spec` and `tokens(clips, layer, norm, visible)`"
+            f"{name}: what it returns is no encoder ({type(encoder).__name__}); it needs `spec`, an EncoderSpec, and "
+            "`tokens(clips, layer, norm, visible)`"
         )
     description = {
         "system": name,
@@ -172,9 +187,9 @@ def _module(name: str) -> Candidate:
         "frames": str(encoder.spec.frames),
         "params_m": round(encoder.spec.params / 1e6, 3),
     }
-    return Candidate(
-        description, fingerprint(encoder), f"{name}: {encoder.spec.backbone}", lambda device: _placed(encoder, device)
-    )
+    marks = () if ":" in name else (f"encoder of {registry.origin('models', name)}",)
+    headline = f"{name}: {encoder.spec.backbone}"
+    return Candidate(description, fingerprint(encoder), headline, lambda device: _placed(encoder, device), marks)
 
 
 def _placed(encoder: Any, device: str) -> Encoder:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from sigma_bench import registry
 from sigma_bench.spec.base import Count, Floats, Resolved, Spec, Text, Texts
 from sigma_bench.spec.problems import nearest
+
+METRICS = ("top1", "miou", "mean_class_acc", "mean_count_error", "map")
+"""What our own evaluators measure."""
 
 
 class Dataset(Spec):
     """Which lists are read, and which labels."""
 
     name: Text
-    """A reader of the registry."""
+    """A reader of the registry, an outside package's, or MODULE:OBJECT."""
     train: Text
     test: Text
     split: Count | None = None
@@ -30,9 +33,8 @@ class Dataset(Spec):
     @field_validator("name")
     @classmethod
     def _known(cls, name: str) -> str:
-        known = registry.names("datasets")
-        if name not in known:
-            raise ValueError(f"unknown data set '{name}'{nearest(name, known)}")
+        if not registry.knows("datasets", name):
+            raise ValueError(f"unknown data set '{name}'{nearest(name, registry.names('datasets'))}")
         return name
 
     @model_validator(mode="after")
@@ -93,27 +95,39 @@ class Task(Spec):
     title: Text
     version: Count
     evaluator: Text
-    metric: Literal["top1", "miou", "mean_class_acc", "mean_count_error", "map"]
+    metric: Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_-]{0,59}$")]
+    """One of `METRICS`; an evaluator of another package may have others."""
     data_only: Literal["miniature"] | None = None
     """The only data this task exists for; null: all."""
     dataset: Dataset
     clips: Clips
     views: Views
     probe: Probe | None = None
+    options: dict[Text, bool | int | float | str] = {}
+    """Settings of an evaluator from another package; our own have blocks of their own."""
     cost: Text
     notes: Texts = ()
     resolved: Resolved
 
+    @field_validator("metric")
+    @classmethod
+    def _known_metric(cls, metric: str, info: ValidationInfo) -> str:
+        evaluator = info.data.get("evaluator")
+        if metric not in METRICS and not (evaluator and registry.origin("evaluators", evaluator)):
+            raise ValueError(f"found '{metric}' (text), expected one of {', '.join(METRICS)}")
+        return metric
+
     @field_validator("evaluator")
     @classmethod
     def _known(cls, evaluator: str) -> str:
-        known = registry.names("evaluators")
-        if evaluator not in known:
-            raise ValueError(f"unknown evaluator '{evaluator}'{nearest(evaluator, known)}")
+        if not registry.knows("evaluators", evaluator):
+            raise ValueError(f"unknown evaluator '{evaluator}'{nearest(evaluator, registry.names('evaluators'))}")
         return evaluator
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Task:
         if self.evaluator == "linear" and self.probe is None:
             raise ValueError("evaluator linear needs a probe block")
+        if self.options and not registry.origin("evaluators", self.evaluator):
+            raise ValueError(f"options are for evaluators of other packages; {self.evaluator} takes none")
         return self
