@@ -118,6 +118,12 @@ def evaluate(
     force: Annotated[bool, typer.Option(help="Measure again what has a row; the new row supersedes it")] = False,
     family: Annotated[str | None, typer.Option(help="Family of the checkpoint where its keys cannot tell")] = None,
     heads: Annotated[int | None, typer.Option(help="Attention heads where the shapes cannot tell")] = None,
+    frames: Annotated[int | None, typer.Option(min=1, help="Frames of a clip, where not the file's")] = None,
+    image_size: Annotated[int | None, typer.Option(min=1, help="Side of the frames, where not the file's")] = None,
+    positions: Annotated[
+        str | None, typer.Option(help="recompute, interpolate or slice a position table; default: the family's own way")
+    ] = None,
+    weights: Annotated[str | None, typer.Option(help="Key of the weights in a file of several: model_ema")] = None,
     as_system: Annotated[str | None, typer.Option("--as", help="Zoo name whose description the rows take")] = None,
     device: Device = "auto",
     precision: Annotated[str, typer.Option(help="fp32 or bf16")] = "fp32",
@@ -128,6 +134,7 @@ def evaluate(
     """Evaluate checkpoints on a suite or on single tasks; one CSV row a number."""
     from sigma_bench.runs.evaluate import Request
     from sigma_bench.runs.evaluate import evaluate as run
+    from sigma_bench.runs.systems import Reading
 
     code = run(
         Request(
@@ -144,6 +151,7 @@ def evaluate(
             force=force,
             family=family,
             heads=heads,
+            reading=Reading(frames, image_size, positions, weights),
             as_system=as_system,
             device=device,
             precision=precision,

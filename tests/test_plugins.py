@@ -181,7 +181,7 @@ def test_what_is_no_encoder_is_refused(package, name, said):
 def test_options_that_a_module_would_not_hear_of_are_refused(package, more):
     package("good-one", "[sigma_bench.models]\nmine = good_one:Tiny\n")
     for name in ("mine", "good_one:Tiny"):
-        with pytest.raises(UserError, match="leave out --family, --heads and --as"):
+        with pytest.raises(UserError, match="leave out --family, --heads, --as"):
             candidate(name, *more, None)
 
 

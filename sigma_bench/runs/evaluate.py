@@ -29,7 +29,7 @@ from sigma_bench.runs.done import done, present
 from sigma_bench.runs.fetch import is_address
 from sigma_bench.runs.helping import device_of, help_out, helpers, served
 from sigma_bench.runs.machine import decoder_versions, described, set_threads
-from sigma_bench.runs.systems import Candidate, candidate
+from sigma_bench.runs.systems import AS_STORED, Candidate, Reading, candidate
 from sigma_bench.spec import load
 from sigma_bench.spec.task import Task
 
@@ -51,6 +51,7 @@ class Request:
     force: bool = False
     family: str | None = None
     heads: int | None = None
+    reading: Reading = AS_STORED
     as_system: str | None = None
     device: str = "auto"
     precision: str = "fp32"
@@ -117,7 +118,7 @@ def _evaluate_all(request: Request, ranks: Ranks) -> int:
 
 def _candidate(request: Request, number: int) -> Candidate:
     name = request.checkpoints[number]
-    return candidate(name, request.family, request.heads, request.as_system, request.specs)
+    return candidate(name, request.family, request.heads, request.as_system, request.specs, request.reading)
 
 
 def _loaded(request: Request, number: int, ranks: Ranks, pool: DecodePool) -> tuple[Encoder, Run]:
@@ -206,10 +207,10 @@ def _is_file(checkpoint: str) -> bool:
     return is_address(checkpoint) or ":" not in checkpoint or Path(checkpoint).exists()
 
 
-def settings_sha256(task: Task, run: Run, heads: int | None = None) -> str:
+def settings_sha256(task: Task, run: Run, heads: int | None = None, reading: Reading = AS_STORED) -> str:
     """Return the hash of what changes numbers beside weights, seed and lists: another setting is another measurement.
 
-    That is the resolved task; where they depart from the usual, the precision and the heads asked for; and of a
+    That is the resolved task; where they depart from the usual, the precision and how the file is read; and of a
     generated data set the hash of its files, since its ids are the same whatever is in them.
     """
     content = task.model_dump(mode="json", exclude={"title", "cost", "notes", "resolved"})
@@ -217,6 +218,7 @@ def settings_sha256(task: Task, run: Run, heads: int | None = None) -> str:
         content["precision"] = run.precision
     if heads is not None:
         content["heads"] = heads
+    content |= reading.asked
     place = roots.find(task.dataset.name, run.data_root)
     marker = place.folder / "miniature.json" if place is not None else None
     if marker is not None and marker.is_file():
@@ -229,7 +231,7 @@ def _key(system: Candidate, task: Task, run: Run, request: Request, lists: Lists
         checkpoint_sha256=system.sha256,
         task=task.id,
         task_version=task.version,
-        settings_sha256=settings_sha256(task, run, request.heads),
+        settings_sha256=settings_sha256(task, run, request.heads, request.reading),
         seed=run.seed,
         train_sha256=lists.train.sha256,
         test_sha256=lists.test.sha256,
@@ -339,7 +341,7 @@ def _common(system: Candidate, task: Task, run: Run, suite: str, request: Reques
         "task_version": task.version,
         "evaluator": task.evaluator,
         "profile": request.profile or "",
-        "settings_sha256": settings_sha256(task, run, request.heads),
+        "settings_sha256": settings_sha256(task, run, request.heads, request.reading),
         "seed": run.seed,
         "limit": run.limit,
         "precision": run.precision,

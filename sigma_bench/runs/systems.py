@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,24 @@ NO_MEASUREMENT: Mapping[str, Any] = {
 
 
 @dataclass(frozen=True)
+class Reading:
+    """How a checkpoint file is read beside its family and heads; None leaves it to the file (see `load_encoder`)."""
+
+    frames: int | None = None
+    image_size: int | None = None
+    positions: Any = None
+    weights: str | None = None
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What was asked for: it changes numbers."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+AS_STORED = Reading()
+
+
+@dataclass(frozen=True)
 class Candidate:
     """An encoder before it is built: its description and marks for rows, the hash of its weights, how to build it."""
 
@@ -51,7 +69,14 @@ class Candidate:
     marks: tuple[str, ...] = ()
 
 
-def candidate(name: str, family: str | None, heads: int | None, as_system: str | None, specs: Path | None) -> Candidate:
+def candidate(
+    name: str,
+    family: str | None,
+    heads: int | None,
+    as_system: str | None,
+    specs: Path | None,
+    reading: Reading = AS_STORED,
+) -> Candidate:
     """Return what one `--ckpt` names.
 
     Raises:
@@ -59,7 +84,7 @@ def candidate(name: str, family: str | None, heads: int | None, as_system: str |
             of another package nor `module:object`, it cannot be fetched, the file does not hold a whole encoder, or
             what it says of itself fits no row.
     """
-    found = _found(name, family, heads, as_system, specs)
+    found = _found(name, family, heads, as_system, specs, reading)
     try:
         Row.model_validate({**found.description, "checkpoint_sha256": found.sha256, **NO_MEASUREMENT})
     except ValidationError as error:
@@ -71,24 +96,28 @@ def candidate(name: str, family: str | None, heads: int | None, as_system: str |
     return found
 
 
-def _found(name: str, family: str | None, heads: int | None, as_system: str | None, specs: Path | None) -> Candidate:
+def _found(
+    name: str, family: str | None, heads: int | None, as_system: str | None, specs: Path | None, reading: Reading
+) -> Candidate:
     if name.startswith("random:"):
-        return _file(name, name.rpartition(":")[0] if name.count(":") > 1 else name, family, heads, None, specs)
+        return _file(
+            name, name.rpartition(":")[0] if name.count(":") > 1 else name, family, heads, None, specs, reading
+        )
     if fetch.is_address(name):
         fetched = fetch.fetch(name)
-        return _from(fetched, _file(fetched.path, name, family, heads, as_system, specs))
+        return _from(fetched, _file(fetched.path, name, family, heads, as_system, specs, reading))
     if name.startswith("timm:"):
-        return _file(name, name, family, heads, as_system, specs)
+        return _file(name, name, family, heads, as_system, specs, reading)
     if ":" in name and not Path(name).exists():
-        return _module(name, family, heads, as_system)
+        return _module(name, family, heads, as_system, reading)
     entry = None if Path(name).exists() else load.zoo(specs=specs).entries.get(name)
     if entry is not None:
         fetched, source = fetch.fetch_entry(name, entry)
         family, heads = family or source.family or entry.family, heads or entry.heads
-        return _from(fetched, _file(fetched.path, name, family, heads, as_system or name, specs))
+        return _from(fetched, _file(fetched.path, name, family, heads, as_system or name, specs, reading))
     if not Path(name).exists() and name in registry.names("models"):
-        return _module(name, family, heads, as_system)
-    return _file(_path(name), name, family, heads, as_system, specs)
+        return _module(name, family, heads, as_system, reading)
+    return _file(_path(name), name, family, heads, as_system, specs, reading)
 
 
 def _from(fetched: fetch.Fetched, found: Candidate) -> Candidate:
@@ -117,11 +146,17 @@ def _holds_weights(path: Path) -> bool:
 
 
 def _file(
-    path: Path | str, asked: str, family: str | None, heads: int | None, as_system: str | None, specs: Path | None
+    path: Path | str,
+    asked: str,
+    family: str | None,
+    heads: int | None,
+    as_system: str | None,
+    specs: Path | None,
+    reading: Reading,
 ) -> Candidate:
     from sigma_bench.models.checkpoints import load_encoder
 
-    encoder, report = load_encoder(path, family=family, heads=heads)
+    encoder, report = load_encoder(path, family=family, heads=heads, **reading.asked)
     description: dict[str, Any] = {"system": asked, "family": report.family, "family_guessed": report.guessed}
     described, entry = dict(report.system), None
     if as_system is not None:
@@ -142,6 +177,9 @@ def _file(
     description.setdefault("frames", str(encoder.spec.frames))
     unverified = encoder.spec.verified == "none" and report.matched.tensors > 0
     marks = ((UNVERIFIED,) if unverified else ()) + (() if entry is None else _marks(entry, report.sha256))
+    marks += tuple(f"read with {name} {value}" for name, value in reading.asked.items())
+    if report.positions is not None and report.positions.policy != "as is":
+        marks += (f"positions: {report.positions}",)
     return Candidate(description, report.sha256, report.headline, lambda device: _placed(encoder, device), marks)
 
 
@@ -157,14 +195,17 @@ def _backbone(encoder: Encoder) -> str:
     return encoder.spec.backbone.removesuffix("/16")
 
 
-def _module(name: str, family: str | None, heads: int | None, as_system: str | None) -> Candidate:
+def _module(name: str, family: str | None, heads: int | None, as_system: str | None, reading: Reading) -> Candidate:
     """Return the encoder that an object of a module is or makes: a function, a class, or a torch module.
 
     Raises:
         UserError: It cannot be imported, fails, is and makes no encoder, or is asked to be what it does not say.
     """
-    if family is not None or heads is not None or as_system is not None:
-        raise UserError(f"{name}: an encoder of a module says itself what it is; leave out --family, --heads and --as")
+    if family is not None or heads is not None or as_system is not None or reading.asked:
+        raise UserError(
+            f"{name}: an encoder of a module says itself what it is; leave out --family, --heads, --as, and how a file "
+            "is to be read"
+        )
     from torch import nn
 
     from sigma_bench.features import fingerprint

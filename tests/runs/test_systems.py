@@ -5,7 +5,7 @@ import torch
 
 from sigma_bench.contracts import UserError
 from sigma_bench.models.masked import masked_model
-from sigma_bench.runs.systems import candidate
+from sigma_bench.runs.systems import Reading, candidate
 from sigma_bench.train import state
 
 SIZES = ("image_size", "patch", "frames", "tubelet", "depth", "heads")
@@ -55,3 +55,26 @@ def test_a_description_that_no_row_can_hold_is_refused_before_anything_is_measur
     file = own_run(tmp_path / "step-1.pt", "nano", 32, 8, **system)
     with pytest.raises(UserError, match=f"step-1.pt: describes itself by {said}"):
         candidate(file, None, None, None, None)
+
+
+def test_a_file_is_read_at_the_sizes_asked_for_and_its_rows_say_so(golden):
+    file = str(golden / "ckpt_videomae.pth")
+    stored = candidate(file, None, 3, None, None)
+    short = candidate(file, None, 3, None, None, Reading(frames=8))
+    assert (stored.encoder("cpu").spec.frames, short.encoder("cpu").spec.frames) == (16, 8)
+    assert (stored.description["frames"], short.description["frames"]) == ("16", "8")
+    assert stored.marks == ()
+    assert "read with frames 8" in short.marks
+    with pytest.raises(UserError, match="says itself what it is"):
+        candidate("some.module:function", None, None, None, None, Reading(frames=8))
+
+
+def test_sizes_and_weights_asked_for_are_part_of_the_settings(tmp_path):
+    from sigma_bench.contracts import Run
+    from sigma_bench.runs.evaluate import settings_sha256
+    from sigma_bench.spec import load
+
+    task = load.task("linear/ucf101", data="miniature")
+    run = Run("cpu", 0, tmp_path, tmp_path)
+    asked = [Reading(), Reading(frames=8), Reading(image_size=64), Reading(positions="slice"), Reading(weights="ema")]
+    assert len({settings_sha256(task, run, None, reading) for reading in asked}) == len(asked)
