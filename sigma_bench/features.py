@@ -18,7 +18,6 @@ import numpy as np
 import pyarrow as pa
 import torch
 from filelock import FileLock, Timeout
-from torch import nn
 
 from sigma_bench.contracts import Encoder, Run, Tokens, UserError
 from sigma_bench.data import files, transforms
@@ -29,6 +28,7 @@ from sigma_bench.data.index import Index
 from sigma_bench.data.load import WHERE
 from sigma_bench.data.ranks import Ranks, share
 from sigma_bench.data.views import DECODER, Views, requests, sample_views
+from sigma_bench.models.fingerprint import fingerprint
 from sigma_bench.progress import Reporter, say
 
 GIVEN_UP = "given up: "
@@ -40,7 +40,7 @@ VIEWS_AT_A_TIME = 64
 SAMPLES = "samples.arrow"
 """The rows of the index, for other processes."""
 
-__all__ = ["Asked", "Features", "Helpers", "Views", "contribute", "extract", "fingerprint", "pool_tokens"]
+__all__ = ["Asked", "Features", "Helpers", "Views", "contribute", "extract", "pool_tokens"]
 
 
 @dataclass(frozen=True)
@@ -72,25 +72,6 @@ class Features:
     ok_N: np.ndarray
     errors: dict[str, str]
     origin: dict[str, Any]
-
-
-def fingerprint(encoder: Encoder) -> str:
-    """Return the SHA-256 over what an encoder computes with, whatever file it came from.
-
-    That is every weight, every table that is no weight (positions may be fitted in several ways), the kind of every
-    module (two activations have the same weights: none), and the epsilons of its norms.
-    """
-    if not isinstance(encoder, nn.Module):
-        raise UserError("the encoder is not a torch module: its weights cannot be identified, so nothing can be cached")
-    digest = hashlib.sha256()
-    for name, part in encoder.named_modules():
-        digest.update(f"{name}:{type(part).__qualname__};".encode())
-        if isinstance(eps := getattr(part, "eps", None), float):
-            digest.update(f"{name}.eps:{eps!r};".encode())
-    for name, tensor in sorted((dict(encoder.named_buffers()) | encoder.state_dict()).items()):
-        digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)};".encode())
-        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def pool_tokens(tokens: Tokens, pool: str) -> torch.Tensor:

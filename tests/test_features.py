@@ -16,6 +16,7 @@ from sigma_bench.data.index import Index, Sample
 from sigma_bench.data.miniatures.ucf101 import write
 from sigma_bench.data.subsets import relabel
 from sigma_bench.features import Views, extract
+from sigma_bench.models.fingerprint import fingerprint
 from sigma_bench.models.vit import VideoViT
 from sigma_bench.runs.machine import decoder_versions
 
@@ -192,7 +193,7 @@ def test_an_encoder_without_weights_to_hash_is_refused():
         tokens = Colours.tokens
 
     with pytest.raises(UserError, match="not a torch module"):
-        features.fingerprint(Plain())
+        fingerprint(Plain())
 
 
 def test_a_file_given_up_for_its_time_is_tried_again(root, tmp_path):
@@ -275,17 +276,17 @@ def test_the_print_of_an_encoder_covers_tables_and_epsilons_that_are_no_weights(
     sizes = (32, 16, 4, 2, 48, 2, 4)
     plain, other = VideoViT(*sizes), VideoViT(*sizes, eps=1e-12)
     other.load_state_dict(plain.state_dict())
-    prints = {features.fingerprint(plain), features.fingerprint(other)}
+    prints = {fingerprint(plain), features.fingerprint(other)}
     assert len(prints) == 2
     other = VideoViT(*sizes)
     other.load_state_dict(plain.state_dict())
-    assert features.fingerprint(other) in prints
+    assert fingerprint(other) in prints
     other.positions = other.positions.flip(1)
-    assert features.fingerprint(other) not in prints
+    assert fingerprint(other) not in prints
 
 
 def test_the_print_of_an_encoder_covers_the_kinds_of_its_modules():
     encoder = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.GELU())
-    before = features.fingerprint(encoder)
+    before = fingerprint(encoder)
     encoder[1] = torch.nn.ReLU()
-    assert features.fingerprint(encoder) != before
+    assert fingerprint(encoder) != before

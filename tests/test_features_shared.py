@@ -22,7 +22,8 @@ from sigma_bench.data.datasets.ucf101 import read
 from sigma_bench.data.decode.pool import DecodePool
 from sigma_bench.data.miniatures.ucf101 import write
 from sigma_bench.data.ranks import OtherFailed, Ranks
-from sigma_bench.features import Helpers, Views, contribute, extract, fingerprint
+from sigma_bench.features import Helpers, Views, contribute, extract
+from sigma_bench.models.fingerprint import fingerprint
 
 VIEWS = Views("dense_train", 2, 1, 1, "random_resized", True, 7)
 

@@ -56,7 +56,8 @@ def helpers(ranks: Ranks, system: Candidate, here: str, number: int) -> Any:
     """
     if ranks.world == 1:
         return None
-    from sigma_bench.features import Helpers, fingerprint
+    from sigma_bench.features import Helpers
+    from sigma_bench.models.fingerprint import fingerprint
 
     ranks.send({"do": "load", "checkpoint": number})
     return Helpers(ranks, fingerprint(system.encoder(here)))

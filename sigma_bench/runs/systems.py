@@ -208,7 +208,7 @@ def _module(name: str, family: str | None, heads: int | None, as_system: str | N
         )
     from torch import nn
 
-    from sigma_bench.features import fingerprint
+    from sigma_bench.models.fingerprint import fingerprint
 
     found = registry.load_object(name) if ":" in name else registry.get("models", name)
     try:
