@@ -16,12 +16,25 @@ class Decoder(nn.Module):
         depth: Number of blocks.
         heads: Attention heads of a block.
         out_dim: Width of the prediction.
+        mlp_hidden: Hidden width of a block's MLP; 4 x dim where None.
+        eps: Epsilon of the LayerNorms in the blocks.
+        norm_eps: Epsilon of the last norm.
     """
 
-    def __init__(self, dim: int, depth: int, heads: int, out_dim: int) -> None:
+    def __init__(
+        self,
+        dim: int,
+        depth: int,
+        heads: int,
+        out_dim: int,
+        *,
+        mlp_hidden: int | None = None,
+        eps: float = EPS,
+        norm_eps: float = EPS,
+    ) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(Block(dim, heads) for _ in range(depth))
-        self.norm = nn.LayerNorm(dim, eps=EPS)
+        self.blocks = nn.ModuleList(Block(dim, heads, mlp_hidden, eps) for _ in range(depth))
+        self.norm = nn.LayerNorm(dim, eps=norm_eps)
         self.head = nn.Linear(dim, out_dim)
         xavier_init(self)
 

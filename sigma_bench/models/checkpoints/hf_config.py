@@ -37,6 +37,14 @@ BIAS_FIELDS = ("qkv_bias", "qv_bias")
 """Whether queries and values have a bias: the field's name up to transformers 4, and from 5 on."""
 PREPROCESSORS = ("preprocessor_config.json", "video_preprocessor_config.json")
 RESCALE = 1 / 255
+DECODER_DEFAULTS: dict[str, Any] = {
+    "decoder_hidden_size": 384,
+    "decoder_num_hidden_layers": 4,
+    "decoder_num_attention_heads": 6,
+    "decoder_intermediate_size": 1536,
+    "norm_pix_loss": True,
+}
+"""The same for the fields of the decoder."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,17 @@ class Config:
             "depth": self.depth,
             "heads": self.heads,
         }
+
+
+@dataclass(frozen=True)
+class DecoderConfig:
+    """The sizes of a decoder, and whether it predicts tubes normalised per colour channel."""
+
+    dim: int
+    depth: int
+    heads: int
+    mlp_hidden: int
+    normalized: bool
 
 
 def parse(values: Mapping[str, Any], place: Path) -> Config:
@@ -118,6 +137,26 @@ def config_of(path: Path) -> Config:
     Raises:
         UserError: There is none, or see `parse`.
     """
+    return parse(*_read(path))
+
+
+def decoder_config_of(path: Path) -> DecoderConfig:
+    """Return what the `config.json` beside a weights file, or in a folder, says of the decoder and its target.
+
+    Raises:
+        UserError: There is none, a size is no positive whole number, or the heads do not divide the width.
+    """
+    values, place = _read(path)
+    full = DECODER_DEFAULTS | dict(values)
+    dim, depth, heads, mlp_hidden = (_size(full, name, place) for name in list(DECODER_DEFAULTS)[:4])
+    if dim % heads:
+        raise UserError(f"{place}: decoder_num_attention_heads {heads} does not divide decoder_hidden_size {dim}")
+    if not isinstance(full["norm_pix_loss"], bool):
+        _refuse(place, "norm_pix_loss", full["norm_pix_loss"], "true or false")
+    return DecoderConfig(dim, depth, heads, mlp_hidden, full["norm_pix_loss"])
+
+
+def _read(path: Path) -> tuple[Mapping[str, Any], Path]:
     folder = path if path.is_dir() else path.parent
     values = config_beside(path)
     if not values:
@@ -125,7 +164,7 @@ def config_of(path: Path) -> Config:
             f"{folder / NAME}: is not there, or empty; heads, frames and epsilon of a Hugging Face VideoMAE are told "
             "only by it, so fetch it too"
         )
-    return parse(values, folder / NAME)
+    return values, folder / NAME
 
 
 def normalisation(path: Path) -> tuple[Triple, Triple, str]:

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sigma_bench.models.checkpoints import hf_keys
+from sigma_bench.models.masked import MaskedVideoModel
 from sigma_bench.models.vit import VideoViT
 
 
@@ -35,6 +36,28 @@ def test_tensors_survive_the_way_there_and_back(depth, norm, seed):
     assert all(torch.equal(back[name], state[name]) for name in state)
 
 
+@settings(max_examples=15, deadline=None)
+@given(depth=st.integers(1, 12))
+def test_the_table_is_a_bijection_on_the_names_of_the_decoder(depth):
+    with torch.device("meta"):
+        model = MaskedVideoModel(_encoder(1, True), 8, depth, 2, 8)
+    table = hf_keys.decoder_names(depth)
+    assert set(table) == {name for name in model.state_dict() if not name.startswith("encoder.")}
+    theirs = [part for parts in table.values() for part in parts]
+    assert len(theirs) == len(set(theirs)) == 15 * depth + 6
+    assert all(hf_keys.as_in_files(name) == name for name in theirs)
+
+
+def test_what_is_no_part_of_a_whole_tensor_of_a_decoder_is_left_over():
+    layer = "decoder.decoder_layers.0.attention.attention"
+    parts = {f"{layer}.{part}.weight": torch.full((2, 2), value) for value, part in
+             enumerate(("query", "key", "value"), 1)}  # fmt: skip
+    ours, rest = hf_keys.decoder_to_ours(parts | {"mask_token": torch.zeros(1), "decoder.other": torch.zeros(1)})
+    assert set(ours) == {"decoder.blocks.0.attn.qkv.weight", "mask_token"}
+    assert ours["decoder.blocks.0.attn.qkv.weight"][:, 0].tolist() == [1, 1, 2, 2, 3, 3]
+    assert set(rest) == {"decoder.other"}
+
+
 def test_queries_keys_and_values_are_stacked_in_this_order():
     state = {name: torch.zeros(tensor.shape) for name, tensor in _encoder(1, False).state_dict().items()}
     state["blocks.0.attn.qkv.weight"] = torch.arange(24.0).unsqueeze(1).expand(24, 8).contiguous()
@@ -49,6 +72,8 @@ def test_both_spellings_of_the_biases_mean_the_same():
     assert hf_keys.as_in_files(f"{layer}.query.bias") == hf_keys.as_in_files(f"{layer}.q_bias") == f"{layer}.q_bias"
     assert hf_keys.as_in_files(f"{layer}.value.bias") == f"{layer}.v_bias"
     assert hf_keys.as_in_files(f"{layer}.key.bias") == f"{layer}.key.bias"
+    layer = "decoder.decoder_layers.3.attention.attention"
+    assert hf_keys.as_in_files(f"{layer}.query.bias") == f"{layer}.q_bias"
 
 
 def test_what_is_no_part_of_a_whole_tensor_is_left_over():

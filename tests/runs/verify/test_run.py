@@ -206,9 +206,8 @@ def test_every_weights_file_of_a_hugging_face_folder_is_compared(golden, tmp_pat
     for name in ("feat_hf_eps1e-12.pt", "hf_pretraining_eps1e-12"):
         copy = shutil.copytree if (golden / name).is_dir() else shutil.copy
         copy(golden / name, tmp_path / name)
-    keys = {"last_hidden_state", "last_block_output", "visible_last_hidden_state", "file_keys"}
-    ok = {r.key for r in run(tmp_path) if r.status == "ok"}
-    assert ok == keys
+    keys = {"last_hidden_state", "last_block_output", "visible_last_hidden_state", "loss", "logits", "file_keys"}
+    assert {(r.key, r.status) for r in run(tmp_path)} == {(key, "ok") for key in keys}
     torch.save(load_file(tmp_path / "hf_pretraining_eps1e-12" / "model.safetensors"),
                tmp_path / "hf_pretraining_eps1e-12" / "pytorch_model.bin")  # fmt: skip
     ok = {r.key for r in run(tmp_path) if r.status == "ok"}
