@@ -137,11 +137,15 @@ class Adapter(Protocol):
 
 
 def split_by_prefix(state: State, prefix: str, known: Sequence[str]) -> Split:
-    """Take the encoder's parts under `prefix` as the encoder and names that start with `known` as dropped."""
+    """Take what is under `prefix` as the encoder and names that start with `known` as dropped.
+
+    Where the prefix is empty only the encoder's parts are taken; where it is not, an unknown tensor under it is the
+    encoder's too, and refused when the encoder is filled.
+    """
     split = Split()
     for name, tensor in state.items():
         own = name.removeprefix(prefix)
-        if name.startswith(prefix) and (own.startswith(ENCODER_PARTS) or own in ENCODER_NAMES):
+        if name.startswith(prefix) and (prefix or own.startswith(ENCODER_PARTS) or own in ENCODER_NAMES):
             split.encoder[own] = tensor
         elif name.startswith(tuple(known)):
             split.dropped[name] = tensor

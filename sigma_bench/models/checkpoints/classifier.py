@@ -44,7 +44,7 @@ def take(head: State, policy: HeadPolicy, dim: int, path: Path) -> Classifier | 
             )
         return None
     weight = head["head.weight"]
-    classes = weight.shape[0]
+    classes = next(iter(weight.shape), 0)
     shapes = {
         "head.weight": (classes, dim),
         "head.bias": (classes,),

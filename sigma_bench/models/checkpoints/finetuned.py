@@ -35,13 +35,10 @@ class Finetuned:
     def split(self, state: State) -> Split:
         """Keep the encoder; the classifier and its norm are told apart."""
         prefix = encoder_prefix(state) or ""
-        split = split_by_prefix(state, prefix, ())
-        for name in list(split.unexpected):
-            own = name.removeprefix(prefix)
-            if own.startswith(HEAD_PARTS):
-                split.head[own.replace("fc.", "head.", 1) if own.startswith("fc.") else own] = split.unexpected.pop(
-                    name
-                )
+        heads = {name: own for name in state if (own := name.removeprefix(prefix)).startswith(HEAD_PARTS)}
+        split = split_by_prefix({name: tensor for name, tensor in state.items() if name not in heads}, prefix, ())
+        for name, own in heads.items():
+            split.head[own.replace("fc.", "head.", 1) if own.startswith("fc.") else own] = state[name]
         split.notes.append(_described(split))
         return split
 
@@ -59,7 +56,7 @@ FINETUNED = (
 def _described(split: Split) -> str:
     if "head.weight" not in split.head:
         return "an encoder alone, without decoder and classifier"
-    classes = split.head["head.weight"].shape[0]
+    classes = next(iter(split.head["head.weight"].shape), 0)
     named = f"a finetuned file with {classes} classes"
     if classes == K710:
         named += " (K710: the official code picks the rows of K400, K600 or K700 from them)"

@@ -85,7 +85,7 @@ def infer(
         )
     dim, _, tubelet, patch, _ = weight.shape
     depth = len({name.split(".")[1] for name in encoder if name.startswith("blocks.")})
-    hidden = _tensor(encoder, "blocks.0.mlp.fc1.weight", path).shape[0]
+    hidden = next(iter(_tensor(encoder, "blocks.0.mlp.fc1.weight", path).shape), 0)
     found = {"patch": patch, "tubelet": tubelet, "dim": dim, "depth": depth}
     for key, value in found.items():
         if stated is not None and stated[key] != value:

@@ -44,7 +44,7 @@ def shapes_of(encoder: State, path: Path) -> Shapes:
         )
     depth = len({name.split(".")[1] for name in encoder if name.startswith("blocks.")})
     dim, _, tubelet, patch, _ = weight.shape
-    return Shapes(dim, tubelet, patch, depth, encoder["blocks.0.mlp.fc1.weight"].shape[0])
+    return Shapes(dim, tubelet, patch, depth, next(iter(encoder["blocks.0.mlp.fc1.weight"].shape), 0))
 
 
 @dataclass(frozen=True)

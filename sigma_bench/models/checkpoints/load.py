@@ -52,6 +52,8 @@ def load_encoder(
     """
     asked = Asked(heads, frames, image_size, positions, head, weights)
     if random.is_random(str(path)):
+        if family is not None:
+            raise UserError(f"'{path}': family '{family}' asked for, but it is untrained, of no family; leave it out")
         untrained = random.build(str(path), asked)
         return untrained, random.describe(str(path), untrained)
     if image_name.is_image(str(path)):

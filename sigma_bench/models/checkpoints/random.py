@@ -32,6 +32,8 @@ def build(name: str, asked: Asked | None = None) -> VideoViT:
     size_name, _, seed_text = name.removeprefix(PREFIX).partition(":")
     if seed_text and not (seed_text.isascii() and seed_text.isdigit()):
         raise UserError(f"'{name}': '{seed_text}' is no seed; expected {PREFIX}SIZE or {PREFIX}SIZE:SEED")
+    if asked.positions is not None or asked.weights is not None:
+        raise UserError(f"'{name}': is untrained, without weights or a position table to choose; leave both out")
     size, seed = size_of(size_name), int(seed_text or 0)
     if asked.heads not in (None, size.heads):
         raise UserError(f"'{name}': {asked.heads} heads asked for, size {size_name} has {size.heads}")

@@ -57,4 +57,4 @@ def predicts_pixels(state: State) -> bool:
     """Tell a masked model that predicts all values of a tube, with neither prototypes nor a projector."""
     if not is_masked_model(state) or "prototypes" in state or any(name.startswith("head.") for name in state):
         return False
-    return state[HEAD].shape[0] == math.prod(state[PATCH].shape[1:])
+    return next(iter(state[HEAD].shape), 0) == math.prod(state[PATCH].shape[1:])

@@ -32,6 +32,7 @@ RELEASED = Clip(64, 256)
 TRAINED_FRAMES = 16
 """Frames of a clip in all released V-JEPA models."""
 SAME = 1e-3
+OTHER_TABLE = "table, not the computed 3-D sine-cosine one,"
 
 
 class VJepa:
@@ -105,6 +106,8 @@ def _with_table(shapes: Shapes, stored: torch.Tensor, beside: Beside, asked: Ask
     module = joint_vit.empty(shapes, clip, beside, asked, HEADS[family], notes, family=family)
     grid = _grid(own, shapes)
     kind = _kind(stored, grid, shapes.dim)
+    if kind == OTHER_TABLE:
+        notes.append(f"its position table is not the computed one of {own}: that it is over this clip is assumed")
     table, policy = stored.detach().float(), "as is"
     if grid != module.grid:
         table, policy = _trilinear(table, grid, module.grid), "trilinear"
@@ -126,15 +129,22 @@ def _grid(clip: Clip, shapes: Shapes) -> Grid:
 
 
 def _own(stored: torch.Tensor, shapes: Shapes, asked: Asked, path: Path) -> Clip:
-    """Return the clip of a stored table: 16 frames where that makes square frames, else what was asked for."""
+    """Return the clip of a stored table: 16 frames or what was asked for, whichever makes square frames.
+
+    Where both do, it is the one whose computed table is the stored one, and 16 frames where neither's is.
+    """
     if stored.ndim != 3 or stored.shape[0] != 1 or stored.shape[1] == 0 or stored.shape[2] != shapes.dim:
         raise UserError(f"{path}: pos_embed has shape {tuple(stored.shape)}; expected (1, tubelets, {shapes.dim})")
     number = stored.shape[1]
+    possible = []
     for frames in (TRAINED_FRAMES, asked.frames or 0):
         depth = frames // shapes.tubelet
         side = math.isqrt(number // depth) if depth else 0
         if side and depth * side * side == number:
-            return Clip(frames, side * shapes.patch)
+            possible.append(Clip(frames, side * shapes.patch))
+    computed = (clip for clip in possible if _kind(stored, _grid(clip, shapes), shapes.dim) != OTHER_TABLE)
+    if possible:
+        return next(computed, possible[0])
     raise UserError(
         f"{path}: pos_embed has {number} places, which are no square frames in a clip of {TRAINED_FRAMES} frames; "
         "give the number of frames it was trained with (frames)"
@@ -146,7 +156,7 @@ def _kind(stored: torch.Tensor, grid: Grid, dim: int) -> str:
         table = compute(grid, dim)
         if table.shape == stored.shape and torch.allclose(stored.float(), table, atol=SAME):
             return f"3-D sine-cosine ({name})"
-    return "table, not the computed 3-D sine-cosine one,"
+    return OTHER_TABLE
 
 
 def _trilinear(table: torch.Tensor, own: Grid, wanted: Grid) -> torch.Tensor:

@@ -15,7 +15,7 @@ from sigma_bench.contracts import UserError, Verified
 from sigma_bench.models.checkpoints import joint_vit
 from sigma_bench.models.checkpoints.adapter import Beside, Built, Split, State
 from sigma_bench.models.checkpoints.geometry import Asked
-from sigma_bench.models.checkpoints.joint_vit import Clip
+from sigma_bench.models.checkpoints.joint_vit import Clip, Shapes
 from sigma_bench.models.checkpoints.vjepa import RELEASED, with_rotary
 from sigma_bench.models.vit import EPS
 
@@ -55,7 +55,8 @@ class HuggingFaceVJepa2:
             else:
                 split.encoder[_ours(own)] = tensor
         for name, parts in apart.items():
-            if all(part in parts for part in PARTS):
+            same = len({part.shape for part in parts.values()}) == 1 and all(part.ndim for part in parts.values())
+            if same and all(part in parts for part in PARTS):
                 split.encoder[name] = torch.cat([parts[part] for part in PARTS])
         return split
 
@@ -67,6 +68,7 @@ class HuggingFaceVJepa2:
         if not config:
             notes.append("no config.json beside the file: heads and clip are those usual for the family")
         _check(config, path)
+        _agree(config, shapes, path)
         told = _whole(config, "num_attention_heads", path)
         if told is not None and asked.heads not in (None, told):
             raise UserError(f"{path}: {asked.heads} heads asked for, config.json says {told}")
@@ -99,6 +101,21 @@ def _check(config: dict[str, Any], path: Path) -> None:
         if config.get(key, expected) != expected:
             raise UserError(
                 f"{path}: config.json says {key} = {config[key]!r}; expected {expected!r}, as in the released models"
+            )
+
+
+def _agree(config: dict[str, Any], shapes: Shapes, path: Path) -> None:
+    """Refuse a configuration of another model than the tensors are of."""
+    for key, found in (
+        ("patch_size", shapes.patch),
+        ("tubelet_size", shapes.tubelet),
+        ("hidden_size", shapes.dim),
+        ("num_hidden_layers", shapes.depth),
+    ):
+        if config.get(key, found) != found:
+            raise UserError(
+                f"{path}: config.json says {key} = {config[key]!r}, the tensors say {found}; fetch both from the same "
+                "place, whole"
             )
 
 

@@ -143,10 +143,34 @@ def test_a_missing_block_is_noticed(tmp_path, model):
 
 
 def test_tensors_that_would_change_features_are_refused(tmp_path, model):
-    for extra in ("encoder.blocks.0.gamma_1", "encoder.blocks.0.attn.scale", "encoder.pos_embed", "encoder.cls_token"):
+    blocks = ("encoder.blocks.0.gamma_1", "encoder.blocks.0.attn.scale")
+    for extra in (*blocks, "encoder.pos_embed", "encoder.cls_token", "encoder.norm_pre.weight", "encoder.registers"):
         state = {**model.state_dict(), extra: torch.ones(1, 8, 96)}
         with pytest.raises(UserError, match="cannot use"):
             load_encoder(_own(tmp_path, model, model=state))
+
+
+@pytest.mark.parametrize(
+    ("file", "key", "name", "family"),
+    [
+        ("ckpt_videomae.pth", "model", "encoder.blocks.0.mlp.fc1.weight", None),
+        ("ckpt_videomae.pth", "model", "decoder.head.weight", None),
+        ("ckpt_videomae_ft_module_fp16.pth", "module", "head.weight", "videomae"),
+    ],
+)
+def test_a_single_number_in_place_of_a_matrix_is_a_users_error(tmp_path, golden, file, key, name, family):
+    with torch.serialization.safe_globals([argparse.Namespace]):
+        content = torch.load(golden / file, weights_only=True)
+    content[key][name] = torch.zeros(())
+    torch.save(content, tmp_path / "x.pth")
+    with pytest.raises(UserError, match=r"x\.pth: "):
+        load_encoder(tmp_path / "x.pth", family=family, heads=4, frames=8, image_size=32, head="require")
+
+
+def test_an_untrained_encoder_has_no_family_weights_or_table_to_choose():
+    for asked in ({"positions": "interpolate"}, {"weights": "model_ema"}, {"family": "mvd"}):
+        with pytest.raises(UserError, match=r"untrained.*leave"):
+            load_encoder("random:nano", **asked)
 
 
 def test_a_stored_table_equal_to_ours_is_dropped(tmp_path, model):

@@ -105,6 +105,16 @@ def test_the_table_of_16_frames_is_interpolated_as_in_the_released_code(tmp_path
     torch.testing.assert_close(encoder.positions, wanted.permute(0, 2, 3, 4, 1).reshape(1, -1, 32))
 
 
+def test_a_table_of_more_frames_is_told_by_its_values_where_its_size_fits_two_clips(tmp_path):
+    table = sincos_uniform((32, 4, 4), 32)
+    encoder, report = _load(_saved(tmp_path, _model(), table), "vjepa", frames=64, image_size=64)
+    assert (report.positions.stored_grid, report.positions.policy) == ((32, 4, 4), "as is")
+    assert torch.equal(encoder.positions, table)
+    _, report = _load(_saved(tmp_path, _model(), table + 1), "vjepa", frames=64, image_size=64)
+    assert report.positions.stored_grid == (8, 8, 8)
+    assert any("this clip is assumed" in note for note in report.notes)
+
+
 def test_the_giant_of_v_jepa_2_has_22_heads(tmp_path):
     with torch.device("meta"):
         model = JointViT(32, 16, 2, 2, 1408, 1, 22, family="x", rotary_positions=True, mlp_hidden=8)
@@ -154,6 +164,10 @@ def test_hugging_face_weights_give_hugging_face_features(tmp_path, theirs, prefi
         ({"layer_norm_eps": 1e-3}, "layer_norm_eps"),
         ({"num_attention_heads": "two"}, "num_attention_heads"),
         ({"num_attention_heads": 4}, "config.json says 4"),
+        ({"num_hidden_layers": 3}, "num_hidden_layers = 3, the tensors say 2"),
+        ({"hidden_size": 64}, "hidden_size = 64, the tensors say 32"),
+        ({"patch_size": 8}, "patch_size = 8, the tensors say 16"),
+        ({"tubelet_size": 1}, "tubelet_size = 1, the tensors say 2"),
     ],
 )
 def test_a_configuration_that_changes_the_meaning_is_refused(tmp_path, theirs, change, said):
@@ -167,4 +181,14 @@ def test_a_missing_part_of_joined_weights_is_noticed(tmp_path, theirs):
     state = {n: t for n, t in theirs.state_dict().items() if n != "encoder.layer.1.attention.key.bias"}
     torch.save(state, tmp_path / "pytorch_model.bin")
     with pytest.raises(UserError, match=r"blocks\.1\.attn\.qkv\.bias"):
+        load_encoder(tmp_path / "pytorch_model.bin", heads=2)
+
+
+@pytest.mark.parametrize("shape", [(), (16, 32)])
+def test_a_misshapen_part_of_joined_weights_is_a_users_error(tmp_path, theirs, shape):
+    state = theirs.state_dict()
+    parts = ("query", "key", "value") if shape == () else ("query",)
+    state |= {f"encoder.layer.1.attention.{part}.weight": torch.zeros(shape) for part in parts}
+    torch.save(state, tmp_path / "pytorch_model.bin")
+    with pytest.raises(UserError, match=r"missing .*blocks\.1\.attn\.qkv\.weight"):
         load_encoder(tmp_path / "pytorch_model.bin", heads=2)
