@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -18,6 +18,9 @@ from sigma_bench.runs import fetch
 from sigma_bench.spec import load
 from sigma_bench.spec.zoo import Entry
 from sigma_bench.train import folder
+
+if TYPE_CHECKING:
+    from sigma_bench.models.checkpoints import LoadReport
 
 DESCRIBED = (
     "method",
@@ -32,6 +35,9 @@ DESCRIBED = (
 
 UNVERIFIED = "verified: none (this family's reading was checked with no released file and no golden vector)"
 REPLACED = "not the zoo's file (its SHA-256 is another)"
+
+SELF_DESCRIBED = frozenset({"sigma_bench", "videomae_hf"})
+"""Families whose files say themselves how they are read, whoever trained them."""
 
 NO_MEASUREMENT: Mapping[str, Any] = {
     **{"suite": "-", "task": "-", "task_version": 1, "evaluator": "-", "settings_sha256": "0" * 64},
@@ -155,6 +161,7 @@ def _file(
     reading: Reading,
 ) -> Candidate:
     from sigma_bench.models.checkpoints import load_encoder
+    from sigma_bench.models.checkpoints.geometry import HEADS_BY_DIM
 
     encoder, report = load_encoder(path, family=family, heads=heads, **reading.asked)
     description: dict[str, Any] = {"system": asked, "family": report.family, "family_guessed": report.guessed}
@@ -164,6 +171,7 @@ def _file(
         if as_system not in entries:
             raise UserError(f"--as {as_system}: no such zoo entry; known: {', '.join(sorted(entries))}")
         entry = entries[as_system]
+        _check_family(as_system, entry, report, path)
         described = entry.model_dump(mode="json")
         if described["backbone"] != _backbone(encoder):
             raise UserError(
@@ -177,10 +185,28 @@ def _file(
     description.setdefault("frames", str(encoder.spec.frames))
     unverified = encoder.spec.verified == "none" and report.matched.tensors > 0
     marks = ((UNVERIFIED,) if unverified else ()) + (() if entry is None else _marks(entry, report.sha256))
-    marks += tuple(f"read with {name} {value}" for name, value in reading.asked.items())
+    usual = HEADS_BY_DIM.get(encoder.spec.embed_dim, heads) if entry is None else entry.heads or heads
+    by_user = {} if heads in (None, usual) else {"heads": heads}
+    marks += tuple(f"read with {name} {value}" for name, value in (by_user | reading.asked).items())
+    if report.unexpected.tensors:
+        marks += (f"{report.unexpected.tensors} unknown tensors not used: {', '.join(report.unexpected.first)}",)
     if report.positions is not None and report.positions.policy != "as is":
         marks += (f"positions: {report.positions}",)
     return Candidate(description, report.sha256, report.headline, lambda device: _placed(encoder, device), marks)
+
+
+def _check_family(name: str, entry: Entry, report: LoadReport, path: Path | str) -> None:
+    """Refuse a file that was read as another family than the entry's; files that describe themselves are left alone.
+
+    Raises:
+        UserError: The family is another one, whose position table or normalisation may be another.
+    """
+    known = {entry.family, *(source.family for source in entry.sources)} - {None}
+    if report.matched.tensors and known and report.family not in known | SELF_DESCRIBED:
+        raise UserError(
+            f"--as {name}: it is of family {entry.family}, but {path} was read as {report.family}; give --family "
+            f"{entry.family}, or leave --as out"
+        )
 
 
 def _marks(entry: Entry, sha256: str) -> tuple[str, ...]:

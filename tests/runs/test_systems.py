@@ -1,5 +1,7 @@
 """How a checkpoint is described in rows: what joins a published row, and what must not."""
 
+import argparse
+
 import pytest
 import torch
 
@@ -78,3 +80,30 @@ def test_sizes_and_weights_asked_for_are_part_of_the_settings(tmp_path):
     run = Run("cpu", 0, tmp_path, tmp_path)
     asked = [Reading(), Reading(frames=8), Reading(image_size=64), Reading(positions="slice"), Reading(weights="ema")]
     assert len({settings_sha256(task, run, None, reading) for reading in asked}) == len(asked)
+
+
+def test_what_can_make_a_file_another_encoder_stands_in_its_marks(tmp_path, golden):
+    with torch.serialization.safe_globals([argparse.Namespace]):
+        content = torch.load(golden / "ckpt_videomae.pth", weights_only=True)
+    content["model"]["ln_post.weight"] = torch.ones(48)
+    torch.save(content, tmp_path / "x.pth")
+    assert candidate(str(tmp_path / "x.pth"), None, 4, None, None).marks == (
+        "1 unknown tensors not used: ln_post.weight",
+    )
+
+
+def test_heads_that_are_not_the_usual_ones_stand_in_the_marks(tmp_path):
+    with torch.device("meta"):
+        model = masked_model("small", out_dim=1536, image_size=32, frames=4, tubelet=2, patch=16, decoder_depth=1)
+    state_dict = {name: torch.zeros(tensor.shape) for name, tensor in model.state_dict().items()}
+    torch.save(state_dict, tmp_path / "x.pth")
+    reading = Reading(frames=4, image_size=32)
+    marks = {heads: candidate(str(tmp_path / "x.pth"), None, heads, None, None, reading).marks for heads in (6, 12)}
+    assert "read with heads 12" in marks[12]
+    assert not any("heads" in mark for mark in marks[6])
+
+
+def test_a_file_is_not_given_the_name_of_a_system_of_another_family(golden):
+    file = str(golden / "ckpt_mvd.pth")
+    with pytest.raises(UserError, match=r"it is of family sigma, but .* was read as mvd"):
+        candidate(file, None, 4, "sigma_mlp_k400_b800", None)
