@@ -102,7 +102,9 @@ def test_usual_heads_are_assumed_and_noted(tmp_path):
     assert any("6 assumed" in note for note in report.notes)
 
 
-@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."])
+@pytest.mark.parametrize(
+    "prefix", ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module.", "module._orig_mod.module."]
+)
 @pytest.mark.parametrize("container", ["model", "module", "state_dict", None])
 def test_wrapper_prefixes_are_stripped(tmp_path, model, prefix, container):
     state = {prefix + name: tensor for name, tensor in model.state_dict().items()}
