@@ -44,8 +44,18 @@ def fetch(address: str) -> Fetched:
     """Return the file or folder of an address, from the hub or its cache.
 
     Raises:
-        UserError: The address is none, or what it names cannot be had.
+        UserError: The address is none, or what it names cannot be had; the message says what to place by hand.
     """
+    try:
+        return _from_hub(address)
+    except Unfetched as error:
+        found = ADDRESS.fullmatch(address)
+        repo, file = (found["repo"], found["file"]) if found else ("", None)
+        what = f"{file} of {HUB}/{repo}" if file else f"the files of {HUB}/{repo} in a folder"
+        raise UserError(f"{error}. Or place {what} on this machine and give its path: --ckpt PATH") from error
+
+
+def _from_hub(address: str) -> Fetched:
     found = ADDRESS.fullmatch(address)
     repo, file, revision = (found["repo"], found["file"], found["revision"]) if found else ("", "", None)
     if not repo or any(part in ("", ".", "..") for part in f"{repo}/{file or 'file'}".split("/")):
@@ -67,7 +77,7 @@ def fetch_entry(name: str, entry: Entry) -> tuple[Fetched, Source]:
         if source.host != "huggingface":
             continue
         try:
-            found = fetch(f"{PREFIX}{source.repo}/{source.path}")
+            found = _from_hub(f"{PREFIX}{source.repo}/{source.path}")
         except Unfetched as error:
             failures.append(str(error))
             continue

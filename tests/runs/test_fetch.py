@@ -273,3 +273,13 @@ def test_a_file_at_hand_under_a_zoo_name_carries_its_note_and_whether_it_is_anot
     assert candidate(file, None, 3, "known", zoo(note="as printed")).marks == ("as printed",)
     assert candidate(file, None, 3, "known", zoo({"sha256": "0" * 64})).marks == (REPLACED,)
     assert candidate(file, None, 3, "known", zoo({"sha256": None})).marks == ()
+
+
+@pytest.mark.parametrize(
+    ("address", "what"),
+    [(f"hf://own/er/{FILE}@main", f"{FILE} of https://huggingface.co/own/er"), ("hf://own/er", "the files of")],
+)
+def test_an_address_that_cannot_be_had_names_what_to_place(hub, address, what):
+    hub.failure = error(errors.OfflineModeIsEnabled)
+    with pytest.raises(UserError, match=f"place {what}.* on this machine and give its path: --ckpt PATH"):
+        candidate(address, None, None, None, None)
