@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from sigma_bench.contracts import EncoderSpec, Pool, Tokens, UserError, Verified
+from sigma_bench.models.selection import block_of
 from sigma_bench.models.vit import backbone_name
 
 FAMILY = "image"
@@ -84,12 +85,10 @@ class FrameViT(nn.Module):
                 f"family {FAMILY}: an image ViT is applied to whole frames, no token of a clip can be hidden from it; "
                 "leave out masking for this encoder"
             )
-        if not -depth <= layer < depth:
-            raise UserError(f"layer {layer} asked of an encoder with {depth} blocks; expected {-depth} to {depth - 1}")
         if clips.ndim != 5 or clips.shape[1] != 3 or tuple(clips.shape[3:]) != (side, side):
             raise UserError(f"clips of shape {tuple(clips.shape)} given; this encoder takes (B, 3, T, {side}, {side})")
         B, _, T = clips.shape[:3]
-        last = layer % depth
+        last = block_of(layer, depth)
         pictures = clips.transpose(1, 2).flatten(0, 1)
         with_norm = norm and last == depth - 1
         parts = [self._frames(part, last, with_norm) for part in torch.split(pictures, FRAMES_AT_A_TIME)]

@@ -9,7 +9,7 @@ from torch import nn
 
 from sigma_bench.contracts import EncoderSpec, Tokens, UserError, Verified
 from sigma_bench.models.attention import Block, Turns
-from sigma_bench.models.selection import token_ids
+from sigma_bench.models.selection import block_of, check_clips, token_ids
 from sigma_bench.models.vit import EPS, IMAGENET_MEAN, IMAGENET_STD, PatchEmbed, backbone_name, xavier_init
 from sigma_bench.models.vjepa import rotary
 
@@ -101,11 +101,8 @@ class JointViT(nn.Module):
             UserError: The clips are not of this encoder's size, or it has no such block.
         """
         depth = len(self.blocks)
-        if not -depth <= layer < depth:
-            raise UserError(f"layer {layer} asked of an encoder with {depth} blocks; expected {-depth} to {depth - 1}")
-        if clips.ndim != 5 or tuple(clips.shape[1:]) != self.clip_shape:
-            raise UserError(f"clips of shape {tuple(clips.shape)} given; this encoder takes (B, *{self.clip_shape})")
-        last = layer % depth
+        check_clips(clips, self.clip_shape)
+        last = block_of(layer, depth)
         ids = None if visible is None else token_ids(visible).to(clips.device)
         x = self.patch_embed(clips, ids)
         if not self.rotary_positions:

@@ -1,8 +1,31 @@
-"""Which tokens of a clip are computed: from boolean masks to indices and back."""
+"""Which tokens of a clip are computed, and after which block: from masks and layer numbers to indices."""
 
 from __future__ import annotations
 
 import torch
+
+from sigma_bench.contracts import UserError
+
+
+def block_of(layer: int, depth: int) -> int:
+    """Return the index of the block that `layer` names; negative numbers count from the last.
+
+    Raises:
+        UserError: The encoder has no such block.
+    """
+    if not -depth <= layer < depth:
+        raise UserError(f"layer {layer} asked of an encoder with {depth} blocks; expected {-depth} to {depth - 1}")
+    return layer % depth
+
+
+def check_clips(clips: torch.Tensor, shape: tuple[int, ...]) -> None:
+    """Refuse clips that are not (B, *shape), `shape` being (3, T, H, W).
+
+    Raises:
+        UserError: They are of another shape.
+    """
+    if clips.ndim != 5 or tuple(clips.shape[1:]) != shape:
+        raise UserError(f"clips of shape {tuple(clips.shape)} given; this encoder takes (B, *{shape})")
 
 
 def token_ids(chosen_BN: torch.Tensor) -> torch.Tensor:

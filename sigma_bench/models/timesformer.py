@@ -12,6 +12,7 @@ from torch import nn
 
 from sigma_bench.contracts import EncoderSpec, Tokens, UserError, Verified
 from sigma_bench.models.attention import Attention
+from sigma_bench.models.selection import block_of, check_clips
 from sigma_bench.models.vit import EPS, IMAGENET_MEAN, IMAGENET_STD, Mlp, backbone_name, xavier_init
 
 TOKEN_STD = 0.02
@@ -154,11 +155,8 @@ class TimeSformer(nn.Module):
                 f"family {self.spec.family}: tokens cannot be hidden from attention that is divided into space and "
                 "time, it needs whole frames; leave out masking for this encoder"
             )
-        if not -depth <= layer < depth:
-            raise UserError(f"layer {layer} asked of an encoder with {depth} blocks; expected {-depth} to {depth - 1}")
-        if clips.ndim != 5 or tuple(clips.shape[1:]) != self.clip_shape:
-            raise UserError(f"clips of shape {tuple(clips.shape)} given; this encoder takes (B, *{self.clip_shape})")
-        last = layer % depth
+        check_clips(clips, self.clip_shape)
+        last = block_of(layer, depth)
         cls, patches = self._embed(clips)
         for block in self.blocks[: last + 1]:
             cls, patches = block(cls, patches)

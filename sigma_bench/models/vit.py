@@ -11,7 +11,7 @@ from torch import nn
 
 from sigma_bench.contracts import EncoderSpec, Tokens, UserError, Verified
 from sigma_bench.models.positions import sincos_1d
-from sigma_bench.models.selection import take, token_ids
+from sigma_bench.models.selection import block_of, check_clips, take, token_ids
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -238,9 +238,7 @@ class VideoViT(nn.Module):
             UserError: The clips are not of this encoder's size, or it has no such block.
         """
         depth = len(self.blocks)
-        if not -depth <= layer < depth:
-            raise UserError(f"layer {layer} asked of an encoder with {depth} blocks; expected {-depth} to {depth - 1}")
-        last = layer % depth
+        last = block_of(layer, depth)
         ids = None if visible is None else token_ids(visible).to(clips.device)
         x = self._embed(clips, ids)
         for block in self.blocks[: last + 1]:
@@ -274,8 +272,7 @@ class VideoViT(nn.Module):
         return self.tokens(clips).patch_BTHWD.flatten(1, 3)
 
     def _embed(self, clips: torch.Tensor, ids_Bn: torch.Tensor | None) -> torch.Tensor:
-        if clips.ndim != 5 or tuple(clips.shape[1:]) != self.clip_shape:
-            raise UserError(f"clips of shape {tuple(clips.shape)} given; this encoder takes (B, *{self.clip_shape})")
+        check_clips(clips, self.clip_shape)
         x: torch.Tensor = self.patch_embed(clips, ids_Bn)
         of_patches = self.positions if self.cls_token is None else self.positions[:, 1:]
         positions = of_patches if ids_Bn is None else of_patches[0][ids_Bn]

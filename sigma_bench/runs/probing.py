@@ -13,6 +13,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from sigma_bench import cache
 from sigma_bench.data import files
 from sigma_bench.progress import Reporter, say
 
@@ -127,8 +128,7 @@ class Findings:
 
 
 def _file(root: Path) -> Path:
-    home = Path(os.environ.get("SIGMA_BENCH_CACHE") or Path.home() / ".cache" / "sigma-bench")
-    return home / "probe" / f"{hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]}.json"
+    return cache.home() / "probe" / f"{hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]}.json"
 
 
 def _read(root: Path) -> dict[str, Finding]:

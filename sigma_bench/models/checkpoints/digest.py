@@ -11,6 +11,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from sigma_bench import cache
 from sigma_bench.contracts import UserError
 from sigma_bench.progress import say
 
@@ -70,8 +71,7 @@ def keep(path: Path, now: Stamp, sha256: str) -> None:
 
 
 def _place() -> Path:
-    home = Path(os.environ.get("SIGMA_BENCH_CACHE") or Path.home() / ".cache" / "sigma-bench")
-    return home / "checkpoints.json"
+    return cache.home() / "checkpoints.json"
 
 
 def _read() -> dict[str, Any]:
