@@ -16,7 +16,8 @@ from sigma_bench.models.vit import IMAGENET_MEAN, IMAGENET_STD
 from sigma_bench.pretrain import forward, monitor
 from sigma_bench.pretrain.masking import tube_mask
 from sigma_bench.pretrain.projector import MlpProjector
-from sigma_bench.spec.recipe import MlpTarget, PixelTarget, Recipe
+from sigma_bench.spec.recipe import Recipe
+from sigma_bench.spec.recipe_target import MlpTarget, PixelTarget
 
 MASK_STREAM = 1
 """Last seed word of the masks, apart from the crops of the same draw."""

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from sigma_bench.contracts import UserError
 from sigma_bench.spec import load
 from sigma_bench.spec.overlay import Document, resolve
-from sigma_bench.spec.recipe import MlpTarget, Recipe
+from sigma_bench.spec.recipe import Recipe
+from sigma_bench.spec.recipe_target import MlpTarget
 
 NONE = {"data": None, "size": None, "profiles": None}
 

@@ -8,7 +8,7 @@ import pytest
 
 from sigma_bench.contracts import UserError
 from sigma_bench.spec import load, roots
-from sigma_bench.spec.recipe import MlpTarget
+from sigma_bench.spec.recipe_target import MlpTarget
 
 METHOD = {"sigma": "SIGMA-MLP", "pixels": "VideoMAE", "feature_l2": "SIGMA-MLP"}
 BACKBONE = {"small": "ViT-S", "base": "ViT-B"}
