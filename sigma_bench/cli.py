@@ -12,6 +12,7 @@ import typer
 from sigma_bench import __version__
 from sigma_bench.cli_ckpt import ckpt_app
 from sigma_bench.cli_data import AsJson, DataRoot, Device, data_app
+from sigma_bench.cli_figures import figures_app
 from sigma_bench.contracts import UserError
 
 app = typer.Typer(
@@ -24,7 +25,6 @@ app = typer.Typer(
 )
 app.add_typer(data_app, name="data")
 app.add_typer(ckpt_app, name="ckpt")
-figures_app = typer.Typer(help="Figures: clips and masks of a data set.", rich_markup_mode=None, no_args_is_help=True)
 app.add_typer(figures_app, name="figures")
 
 ENVIRONMENT = (EACCES, EDQUOT, EEXIST, EISDIR, ENAMETOOLONG, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS)
@@ -40,9 +40,6 @@ Specs = Annotated[
     Path | None, typer.Option("--specs", help="Folder of own specs (pretrain/, eval/, tasks/), tried first")
 ]
 Results = Annotated[Path, typer.Option(help="Folder of the row CSVs")]
-Count = Annotated[int, typer.Option(min=1, max=100, help="Samples, spread evenly over the list")]
-Split = Annotated[str | None, typer.Option(help="Default: the last that there is a list of")]
-Sheet = Annotated[Path | None, typer.Option(metavar="FILE.png", help="Default: figures/KIND.DATASET.SPLIT.png")]
 
 
 def _version(asked: bool) -> None:
@@ -239,37 +236,6 @@ def demo(
     if not all(s.isascii() and s.isdecimal() for s in numbers):
         raise UserError(f"--seeds {seeds}: expected whole numbers with commas between them, such as 3,4,5")
     run(out, [int(s) for s in dict.fromkeys(numbers)], jobs, sets or [])
-
-
-@figures_app.command(name="clips", epilog="Example: sigma-bench figures clips ucf101 --data miniature --out clips.png")
-def clips_(
-    dataset: Annotated[str, typer.Argument(help="Data set")],
-    split: Split = None,
-    data: Annotated[str, typer.Option(help="official or miniature")] = "official",
-    data_root: DataRoot = None,
-    out: Sheet = None,
-    count: Count = 6,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the training augmentation")] = 0,
-) -> None:
-    """Draw clips as the loader gives them: plain, and cropped and mirrored as in training."""
-    from sigma_bench.runs.figures import Figure, clips
-
-    typer.echo(str(clips(Figure(dataset, split, data, data_root, out, count, seed))))
-
-
-@figures_app.command(name="masks", epilog="Example: sigma-bench figures masks davis --split val --out masks.png")
-def masks_(
-    dataset: Annotated[str, typer.Argument(help="Data set with masks: davis, davis_unsupervised, ytvos")],
-    split: Split = None,
-    data: Annotated[str, typer.Option(help="official or miniature")] = "official",
-    data_root: DataRoot = None,
-    out: Sheet = None,
-    count: Count = 6,
-) -> None:
-    """Draw frames with their masks: objects tinted and outlined, with a legend."""
-    from sigma_bench.runs.figures import Figure, mask_sheet
-
-    typer.echo(str(mask_sheet(Figure(dataset, split, data, data_root, out, count))))
 
 
 def _fail(text: str, code: int) -> NoReturn:
