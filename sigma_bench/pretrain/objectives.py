@@ -2,83 +2,117 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
+from torch import nn
 
 from sigma_bench.data import transforms
 from sigma_bench.data.loader import Batch, TrainingLoader
+from sigma_bench.losses.clustering import ClusteringSettings
 from sigma_bench.models.masked import MaskedVideoModel, masked_model
 from sigma_bench.models.vit import IMAGENET_MEAN, IMAGENET_STD
 from sigma_bench.pretrain import forward, monitor
-from sigma_bench.pretrain.masking import tube_mask
+from sigma_bench.pretrain.masking import masking
 from sigma_bench.pretrain.projector import MlpProjector
+from sigma_bench.pretrain.targets import teacher_targets
+from sigma_bench.pretrain.teacher import FrozenTeacher, frozen_teacher
 from sigma_bench.spec.recipe import Recipe
-from sigma_bench.spec.recipe_target import MlpTarget, PixelTarget
+from sigma_bench.spec.recipe_target import MlpTarget, PixelTarget, TeacherTarget
+from sigma_bench.train.distributed import Processes
 
-MASK_STREAM = 1
-"""Last seed word of the masks, apart from the crops of the same draw."""
+SCORES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+Losses = Mapping[str, torch.Tensor]
+
+
+class Prepared(NamedTuple):
+    """A micro-batch as the networks take it: clips (B, 3, T, H, W), mask (B, N), features of a teacher or None."""
+
+    clips: torch.Tensor
+    mask: torch.Tensor
+    targets: torch.Tensor | None
 
 
 class MaskedObjective:
-    """What all objectives share: the data, the masks, the monitors of the last step.
+    """What all objectives share: the data, the masks, the teacher, the monitors of a watched step.
 
     Args:
         recipe: The resolved recipe.
         loader: Yields the micro-batches.
-        device: Torch device.
+        processes: Those that train together.
     """
 
-    def __init__(self, recipe: Recipe, loader: TrainingLoader, device: str) -> None:
-        self.recipe, self.loader, self.device = recipe, loader, device
+    surveys = False
+
+    def __init__(self, recipe: Recipe, loader: TrainingLoader, processes: Processes | None = None) -> None:
+        self.recipe, self.loader, self.processes = recipe, loader, processes or Processes()
+        device = self.processes.device
+        self.masking = masking(recipe.mask, recipe.model, device)
+        target = recipe.target
+        self.teacher = _teacher(target, recipe, device) if isinstance(target, TeacherTarget) else None
         torch.manual_seed(recipe.train.seed)
         self.module = self.build().to(device)
+        if recipe.train.checkpointing:
+            self.module.recompute_activations()
+        if recipe.train.compile:
+            self.module.compile_blocks()
+        self.net: nn.Module = _Net(self.module, self.losses)
+        self.watch = False
         self.monitors: dict[str, float] = {}
-        self._micro = 0
+        self._surveyed: deque[Prepared] = deque()
 
     def build(self) -> MaskedVideoModel:
         """Return the untrained model."""
         raise NotImplementedError
 
-    def losses(self, clips: torch.Tensor, mask: torch.Tensor, watch: bool) -> Mapping[str, torch.Tensor]:
-        """Return the losses of normalised clips (B, 3, T, H, W) and masks (B, N); `watch` also sets `monitors`."""
+    def losses(self, prepared: Prepared) -> Losses:
+        """Return the losses of a micro-batch; where `watch` is set, also set `monitors`."""
         raise NotImplementedError
 
     def batches(self, epoch: int, offset: int) -> Iterator[Batch]:
         """Yield the micro-batches of an epoch, the first `offset` left out."""
         return self.loader.epoch(epoch, offset)
 
-    def step(self, batch: Batch) -> Mapping[str, torch.Tensor]:
-        """Return the losses of a micro-batch. Masks depend on the seed words of each draw alone."""
+    def prepare(self, batch: Batch) -> Prepared:
+        """Return normalised clips, masks and the teacher's features. Masks depend on a clip and its seed words alone."""
         clips = transforms.normalize(batch.clips, IMAGENET_MEAN, IMAGENET_STD)
-        watch = (self._micro + 1) % self.recipe.train.log_every == 0
-        self._micro += 1
-        return self.losses(clips, self.masks(batch.seeds), watch)
+        mask = self.masking(batch.clips, batch.seeds)
+        if self.teacher is None:
+            return Prepared(clips, mask, None)
+        assert isinstance(self.recipe.target, TeacherTarget)
+        features = self.teacher.features(clips, IMAGENET_MEAN, IMAGENET_STD)
+        return Prepared(clips, mask, teacher_targets(features, mask, self.recipe.target.normalize))
 
-    def masks(self, seeds: list[tuple[int, ...]]) -> torch.Tensor:
-        """Return one tube mask a draw, boolean (B, N)."""
-        grid, ratio = self.recipe.model.grid, self.recipe.mask.ratio
-        drawn = [tube_mask(grid, ratio, np.random.default_rng((*words, MASK_STREAM))) for words in seeds]
-        return torch.from_numpy(np.stack(drawn))
+    def survey(self, batches: Sequence[Batch]) -> None:
+        """Prepare all micro-batches of an optimiser step; only objectives that need them together are asked to."""
+        raise NotImplementedError
+
+    def step(self, batch: Batch) -> Losses:
+        """Return the losses of a micro-batch."""
+        prepared = self._surveyed.popleft() if self._surveyed else self.prepare(batch)
+        found: Losses = self.net(prepared)
+        return found
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a resumed run needs beside weights and optimiser."""
-        return {
-            "micro": self._micro,
-            "replaced": dict(self.loader.replaced.reasons),
-            "draws": self.loader.replaced.draws,
-            "decoders": dict(self.loader.decoders),
-        }
+        """Return what this process could not decode, and with what it decoded the rest."""
+        replaced = self.loader.replaced
+        decoders = dict(self.loader.decoders)
+        return {"replaced": dict(replaced.reasons), "draws": replaced.draws, "decoders": decoders}
+
+    def merge(self, states: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Return these counts over all processes."""
+        decoders = sum((Counter(state["decoders"]) for state in states), Counter())
+        replaced = {name: reason for state in states for name, reason in state["replaced"].items()}
+        return {"replaced": replaced, "draws": sum(state["draws"] for state in states), "decoders": dict(decoders)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take back what `state_dict` returned."""
-        self._micro = state["micro"]
-        self.loader.replaced.reasons = dict(state["replaced"])
-        self.loader.replaced.draws = state["draws"]
-        self.loader.decoders = Counter(state.get("decoders", {}))  # what an earlier version began did not keep them
+        """Take back the counts of the run: the first process goes on with them, the others begin anew."""
+        if self.processes.leader:
+            self.loader.replaced.reasons = dict(state["replaced"])
+            self.loader.replaced.draws = state["draws"]
+            self.loader.decoders = Counter(state.get("decoders", {}))  # older checkpoints have none
 
     def _model(self, out_dim: int, **parts: Any) -> MaskedVideoModel:
         m = self.recipe.model
@@ -99,6 +133,23 @@ class MaskedObjective:
         return self.recipe.model.tubelet * self.recipe.model.patch**2 * 3
 
 
+def _teacher(target: TeacherTarget, recipe: Recipe, device: str) -> FrozenTeacher:
+    autocast = torch.bfloat16 if target.precision == "bf16" else None
+    return frozen_teacher(target, recipe.model, device, autocast=autocast, compiled=recipe.train.compile)
+
+
+class _Net(nn.Module):
+    """The way from a micro-batch to its losses as one module, so that gradients can be averaged over processes."""
+
+    def __init__(self, module: nn.Module, losses: Callable[[Prepared], Losses]) -> None:
+        super().__init__()
+        self.module = module
+        self._losses = losses
+
+    def forward(self, prepared: Prepared) -> Losses:
+        return self._losses(prepared)
+
+
 class Pixels(MaskedObjective):
     """VideoMAE: the pixels of the masked tubes."""
 
@@ -106,63 +157,97 @@ class Pixels(MaskedObjective):
         """Return a model that predicts the values of a tube."""
         return self._model(self.tube_values)
 
-    def losses(self, clips: torch.Tensor, mask: torch.Tensor, watch: bool) -> Mapping[str, torch.Tensor]:  # noqa: ARG002
+    def losses(self, prepared: Prepared) -> Losses:
         """Return the mean squared error."""
         assert isinstance(self.recipe.target, PixelTarget)
-        found = forward.pixel_forward(self.module, clips, mask, self.recipe.target.normalize)
+        found = forward.pixel_forward(self.module, prepared.clips, prepared.mask, self.recipe.target.normalize)
+        if self.watch:
+            self.monitors = {"decoded_std": monitor.feature_std(found["decoded"])}
         return {"loss": found["loss"]}
 
 
-class _Projected(MaskedObjective):
-    """Objectives whose target is the output of the learned projection network."""
-
-    prototypes = 0
+class _Featured(MaskedObjective):
+    """Objectives whose target is a feature: of the learned projection network, or of a frozen teacher."""
 
     def build(self) -> MaskedVideoModel:
-        """Return a model with the projection network phi."""
-        target = self.recipe.target
+        """Return a model, with the projection network phi where it is learned."""
+        target, clustering = self.recipe.target, self.recipe.clustering
+        prototypes = clustering.prototypes if clustering else 0
+        if self.teacher is not None:
+            return self._model(self.teacher.dim, prototypes=prototypes)
         assert isinstance(target, MlpTarget)
-        clustering = self.recipe.clustering
         head = MlpProjector(self.tube_values, target.widths, target.dim)
-        return self._model(target.dim, head=head, prototypes=clustering.prototypes if clustering else 0)
+        return self._model(target.dim, head=head, prototypes=prototypes)
 
     @property
     def normalized(self) -> bool:
-        """Whether the network sees standardised tubes."""
-        assert isinstance(self.recipe.target, MlpTarget)
-        return self.recipe.target.normalize
+        """Whether phi sees standardised tubes."""
+        return isinstance(self.recipe.target, MlpTarget) and self.recipe.target.normalize
 
 
-class Sigma(_Projected):
+class Sigma(_Featured):
     """SIGMA: each branch predicts the other's Sinkhorn assignment to the prototypes."""
 
-    def losses(self, clips: torch.Tensor, mask: torch.Tensor, watch: bool) -> Mapping[str, torch.Tensor]:
-        """Return the symmetric loss and its two halves."""
-        c = self.recipe.clustering
+    def __init__(self, recipe: Recipe, loader: TrainingLoader, processes: Processes | None = None) -> None:
+        super().__init__(recipe, loader, processes)
+        c = recipe.clustering
         assert c is not None
-        settings = forward.Clustering(c.epsilon, c.iterations, c.temperature, c.assignments == "hard")
-        found = forward.sigma_forward(self.module, clips, mask, settings, normalize=self.normalized)
-        if watch:
-            self.monitors = {
-                "used_prototypes": monitor.used_prototypes(found["q1"]),
-                "usage_entropy": monitor.usage_entropy(found["q1"]),
-                "assignment_entropy": monitor.assignment_entropy(found["q1"]),
-                "target_std": monitor.target_std(found["projected"].detach()),
-                "from_uniform": monitor.distance_from_uniform(float(found["loss"].detach()), c.prototypes),
-            }
-        return {name: found[name] for name in ("loss", "loss1", "loss2")}
+        self.settings = ClusteringSettings(
+            c.epsilon, c.iterations, c.temperature, c.assignments == "hard", SCORES[c.scores]
+        )
+        self.surveys = c.balance == "step"
+        self.group = None if c.balance == "local" else self.processes.group
+        self.prototypes = c.prototypes
+        self._balance: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    def survey(self, batches: Sequence[Batch]) -> None:
+        """Balance the assignments over all micro-batches of an optimiser step and over all processes."""
+        self._surveyed = deque(self.prepare(batch) for batch in batches)
+        self._balance = forward.sigma_balance(self.module, self._surveyed, self.settings, self.normalized, self.group)
+
+    def losses(self, prepared: Prepared) -> Losses:
+        """Return the symmetric loss and its two halves."""
+        found = forward.sigma_forward(
+            self.module,
+            prepared.clips,
+            prepared.mask,
+            self.settings,
+            prepared.targets,
+            self.normalized,
+            self.group,
+            self._balance,
+            self.watch,
+        )
+        losses = {name: found[name] for name in ("loss", "loss1", "loss2")}
+        if self.watch:
+            self.monitors = self._watched(found)
+        return losses
+
+    def _watched(self, found: Mapping[str, torch.Tensor]) -> dict[str, float]:
+        counts = self.processes.total(torch.bincount(found["labels1"], minlength=self.prototypes))
+        return {
+            "used_prototypes": monitor.used_prototypes(counts),
+            "usage_entropy": monitor.usage_entropy(counts),
+            "assignment_entropy": monitor.relative_entropy(float(found["entropy1"]), self.prototypes),
+            "target_std": monitor.feature_std(found["projected"]),
+            "decoded_std": monitor.feature_std(found["decoded"]),
+            "from_uniform": monitor.distance_from_uniform(float(found["loss"].detach()), self.prototypes),
+        }
 
 
-class FeatureL2(_Projected):
-    """L2 to the output of the learned projection network: it collapses (Table 7)."""
+class FeatureL2(_Featured):
+    """L2 to features: to those of the learned projection network it collapses (Table 7)."""
 
-    def losses(self, clips: torch.Tensor, mask: torch.Tensor, watch: bool) -> Mapping[str, torch.Tensor]:
-        """Return the mean squared error between decoder and projection, both trained."""
-        found = forward.feature_l2_forward(self.module, clips, mask, normalize=self.normalized)
-        if watch:
+    def losses(self, prepared: Prepared) -> Losses:
+        """Return the mean squared error between decoder and feature; a learned one is trained too."""
+        found = forward.feature_l2_forward(
+            self.module, prepared.clips, prepared.mask, prepared.targets, self.normalized
+        )
+        if self.watch:
             projected = found["projected"].detach()
             self.monitors = {
-                "target_std": monitor.target_std(projected),
+                "target_std": monitor.feature_std(projected),
+                "decoded_std": monitor.feature_std(found["decoded"]),
                 "target_std_raw": float(projected.flatten(0, 1).std(0).mean()),
             }
         return {"loss": found["loss"]}

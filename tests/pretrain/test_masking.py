@@ -1,6 +1,4 @@
-"""Tube masks, targets, the projector and the monitor."""
-
-import math
+"""Tube masks, targets and the projector."""
 
 import numpy as np
 import pytest
@@ -8,7 +6,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sigma_bench.pretrain import monitor
 from sigma_bench.pretrain.masking import masked_per_slice, tube_mask
 from sigma_bench.pretrain.projector import MlpProjector
 from sigma_bench.pretrain.targets import normalized, raw_tubes, tubes, unit_range
@@ -79,19 +76,3 @@ def test_released_projector_has_four_layers_and_the_paper_three():
     paper = MlpProjector(1536, _widths("paper"), 256)
     assert sum(p.numel() for p in paper.parameters()) == pytest.approx(2.89e6, rel=0.01)
     assert next(MlpProjector(4, (), 2).parameters()).shape == (2, 4)
-
-
-def test_monitor_tells_balance_from_collapse():
-    collapsed = torch.zeros(20, 5)
-    collapsed[:, 2] = 1
-    balanced = torch.eye(5).repeat(4, 1)
-    uniform = torch.full((20, 5), 0.2)
-    assert monitor.used_prototypes(collapsed) == pytest.approx(0.2)
-    assert monitor.used_prototypes(balanced) == 1
-    assert monitor.assignment_entropy(balanced) == 0
-    assert monitor.assignment_entropy(uniform) == pytest.approx(1)
-    assert monitor.usage_entropy(collapsed) == 0
-    assert monitor.usage_entropy(balanced) == pytest.approx(1)
-    assert monitor.target_std(torch.ones(4, 6)) == pytest.approx(0, abs=1e-6)
-    assert monitor.target_std(torch.eye(6)) > 0.3
-    assert monitor.distance_from_uniform(2 * math.log(7), 7) == pytest.approx(0)

@@ -1,0 +1,62 @@
+"""The numbers of a training log: one table that the log, TensorBoard, the curves and the documentation share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+EVAL = "eval/"
+"""What was measured of a checkpoint begins so: `eval/linear/ucf101/top1`."""
+WARNING = "warning"
+"""Key of a record that carries a warning, in words."""
+
+
+class Quantity(NamedTuple):
+    """A logged number: the part of the training it tells of, its unit (empty: none), what it is, in one sentence."""
+
+    part: str
+    unit: str
+    meaning: str
+
+
+QUANTITIES: dict[str, Quantity] = {
+    "loss": Quantity("loss", "", "The loss of the optimiser step, mean over its micro-batches and processes."),
+    "loss1": Quantity("loss", "nats", "The half of SIGMA's loss in which the projected targets predict."),
+    "loss2": Quantity("loss", "nats", "The half of SIGMA's loss in which the decoder predicts."),
+    "from_uniform": Quantity("collapse", "nats", "Loss minus that of uniform assignments, 2 ln K."),
+    "used_prototypes": Quantity("collapse", "share", "Prototypes that are the likeliest one of some token."),
+    "usage_entropy": Quantity("collapse", "of ln K", "Entropy of how often each is the likeliest; 1: balanced."),
+    "assignment_entropy": Quantity("collapse", "of ln K", "Mean entropy of a token's assignment; 0: hard, 1: uniform."),
+    "target_std": Quantity("collapse", "", "Deviation of unit-length targets; 0: all the same, 1: spread."),
+    "prediction_std": Quantity("collapse", "", "The same of what the decoder predicts."),
+    "target_std_raw": Quantity("collapse", "", "Root mean square deviation of a channel of the targets as they are."),
+    "grad_norm": Quantity("optimiser", "", "Norm of the gradient of all parameters, before clipping."),
+    "lr": Quantity("optimiser", "", "Learning rate of the step, before the scale of a parameter group."),
+    "clips_per_s": Quantity("speed", "clips/s", "Clips trained on a second since the record before, by all processes."),
+    "wait_share": Quantity("speed", "share", "Share of that time spent waiting for decoded clips."),
+    "memory_gib": Quantity("memory", "GiB", "Largest memory of the training process so far."),
+    "gpu_memory_gib": Quantity("memory", "GiB", "Largest memory that tensors took on the GPU so far."),
+}
+"""Name -> quantity, in the order they are shown. Of several processes the memory is the largest one's."""
+
+PARTS = ("loss", "collapse", "eval", "optimiser", "speed", "memory", "other")
+"""The order of the parts."""
+
+
+def quantity(name: str) -> Quantity:
+    """Return what a logged number is; of another package's objective only the name is known."""
+    if name.startswith(EVAL):
+        return Quantity("eval", "", f"{name.removeprefix(EVAL)} of the checkpoint of this step, in the task's unit.")
+    return QUANTITIES.get(name, Quantity("other", "", ""))
+
+
+def tag(name: str) -> str:
+    """Return the name under which boards group a number: `collapse/used_prototypes`."""
+    return name if name.startswith(EVAL) else f"{quantity(name).part}/{name}"
+
+
+def ordered(names: Iterable[str]) -> list[str]:
+    """Return names in the order in which they are shown: by part, known ones first, then by the alphabet."""
+    known = list(QUANTITIES)
+    places = {name: known.index(name) if name in QUANTITIES else len(known) for name in names}
+    return sorted(places, key=lambda name: (PARTS.index(quantity(name).part), places[name], name))
