@@ -1,11 +1,15 @@
 """Balanced soft assignments by Sinkhorn-Knopp, stable at any epsilon, over one process or many.
 
 The result of the usual loop (divide all by the sum, rows to 1/K, columns to 1/M, ... , columns to 1) depends on the
-scores only through two scaling vectors, so the K x M matrix is never rewritten: each iteration is two matrix-vector
-products. Where exp(range / epsilon) would leave float32 the same iteration runs on logarithms.
+scores only through one weight a prototype: a token's assignment is softmax over K of score / epsilon + log weight. The
+K x M matrix is therefore never rewritten. An iteration reads it once, a block of rows at a time: the tokens' weights
+of the block, then what the block adds to the prototypes' sums. Where exp(range / epsilon) would leave float32 the same
+iteration runs on logarithms.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import torch
 import torch.distributed as dist
@@ -16,6 +20,15 @@ stays within e^-68 and M e^68, and of a sum over 3000 prototypes less than 1e-4 
 scores at epsilon 0.03 stay below it whatever they are (2 / 0.03 = 66.7)."""
 FLOOR = -1e30
 """Lowest exponent of the logarithmic form; keeps differences of any float32 scores finite."""
+BLOCK = {"cpu": 1 << 18}
+"""Entries of a block of rows: on a processor what its second-level cache holds, elsewhere `LARGE_BLOCK`."""
+LARGE_BLOCK = 1 << 26
+
+
+def row_blocks(rows: int, columns: int, device: torch.device) -> Iterator[slice]:
+    """Yield slices that cut a matrix into blocks of whole rows, as large as is quick on the device."""
+    step = max(1, BLOCK.get(device.type, LARGE_BLOCK) // columns)
+    return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
 
 
 def sinkhorn(
@@ -34,6 +47,26 @@ def sinkhorn(
         ValueError: `epsilon` is not positive, `iterations` negative, or the scores are no matrix with entries.
         FloatingPointError: A score is infinite or not a number.
     """
+    return soft_codes(scores_MK, balance(scores_MK, epsilon, iterations, group), epsilon)
+
+
+def balance(
+    scores_MK: torch.Tensor, epsilon: float, iterations: int, group: dist.ProcessGroup | None = None
+) -> torch.Tensor:
+    """Return the log weights of the prototypes (K,), float32, without gradient: all that an assignment needs.
+
+    They are fixed up to a constant, which no assignment depends on. Takes one scratch matrix of M x K float32.
+
+    Args:
+        scores_MK: As for `sinkhorn`, as are the other arguments and the errors.
+        epsilon: Entropy weight.
+        iterations: Sinkhorn iterations; 0 gives zeros.
+        group: Processes that share the balance.
+
+    Raises:
+        ValueError: `epsilon` is not positive, `iterations` negative, or the scores are no matrix with entries.
+        FloatingPointError: A score is infinite or not a number.
+    """
     if epsilon <= 0 or iterations < 0 or scores_MK.ndim != 2 or scores_MK.numel() == 0:
         raise ValueError(
             f"sinkhorn needs a filled matrix, epsilon > 0 and iterations >= 0; "
@@ -42,46 +75,84 @@ def sinkhorn(
     with torch.no_grad(), torch.autocast(scores_MK.device.type, enabled=False):
         scores = scores_MK.detach().float()
         ends = torch.stack((scores.amax(), -scores.amin()))
-        _all_reduce(ends, dist.ReduceOp.MAX, group)
+        all_reduce(ends, dist.ReduceOp.MAX, group)
         high, negative_low = ends.tolist()
         if not (abs(high) < float("inf") and abs(negative_low) < float("inf")):
             raise FloatingPointError("scores hold infinite or undefined values")
-        exponent = ((scores - high) / epsilon).clamp_(min=FLOOR)
+        exponent_MK = (scores - high).div_(epsilon).clamp_(min=FLOOR)
         if (high + negative_low) / epsilon <= SAFE_EXPONENT:
-            return _by_scaling(exponent.exp_(), iterations, group)
-        return _by_logarithms(exponent, iterations, group)
+            return weights_by_scaling(exponent_MK.exp_(), iterations, group)
+        return weights_by_logarithms(exponent_MK, iterations, group)
 
 
-def _by_scaling(kernel_MK: torch.Tensor, iterations: int, group: dist.ProcessGroup | None) -> torch.Tensor:
-    tokens_M = kernel_MK.new_ones(kernel_MK.shape[0])
-    prototypes_K = kernel_MK.new_ones(kernel_MK.shape[1])
-    for _ in range(iterations):
-        sums_K = kernel_MK.t().mv(tokens_M)
-        _all_reduce(sums_K, dist.ReduceOp.SUM, group)
-        prototypes_K = sums_K.amin() / sums_K
-        tokens_M = kernel_MK.mv(prototypes_K).reciprocal_()
-    q_MK = kernel_MK.mul_(prototypes_K)
-    return q_MK.div_(q_MK.sum(1, keepdim=True))
+def soft_codes(scores_MK: torch.Tensor, log_weights_K: torch.Tensor, epsilon: float) -> torch.Tensor:
+    """Return the assignments q (M, K), without gradient, of scores under the prototypes' log weights."""
+    return torch.softmax(_exponents(scores_MK, log_weights_K, epsilon), 1)
 
 
-def _by_logarithms(exponent_MK: torch.Tensor, iterations: int, group: dist.ProcessGroup | None) -> torch.Tensor:
-    tokens_M1 = exponent_MK.new_zeros(exponent_MK.shape[0], 1)
-    prototypes_K = exponent_MK.new_zeros(exponent_MK.shape[1])
-    for _ in range(iterations):
-        prototypes_K = -_log_sum_over_tokens(exponent_MK + tokens_M1, group)
-        prototypes_K -= prototypes_K.amax()
-        tokens_M1 = -torch.logsumexp(exponent_MK + prototypes_K, 1, keepdim=True)
-    return torch.softmax(exponent_MK + prototypes_K, 1)
+def codes(scores_MK: torch.Tensor, log_weights_K: torch.Tensor, epsilon: float) -> torch.Tensor:
+    """Return the most likely prototype of each token (M,) under the prototypes' log weights."""
+    return _exponents(scores_MK, log_weights_K, epsilon).argmax(1)
 
 
-def _log_sum_over_tokens(values_MK: torch.Tensor, group: dist.ProcessGroup | None) -> torch.Tensor:
-    high_K = values_MK.amax(0)
-    _all_reduce(high_K, dist.ReduceOp.MAX, group)
-    sums_K = (values_MK - high_K).exp_().sum(0)
-    _all_reduce(sums_K, dist.ReduceOp.SUM, group)
-    return high_K + sums_K.log_()
+def _exponents(scores_MK: torch.Tensor, log_weights_K: torch.Tensor, epsilon: float) -> torch.Tensor:
+    scores = scores_MK.detach().to(log_weights_K.dtype)
+    return (scores - scores.amax(1, keepdim=True)).div_(epsilon).clamp_(min=FLOOR).add_(log_weights_K)
 
 
-def _all_reduce(values: torch.Tensor, op: dist.ReduceOp.RedOpType, group: dist.ProcessGroup | None) -> None:
+def weights_by_scaling(
+    kernel_MK: torch.Tensor,
+    iterations: int,
+    group: dist.ProcessGroup | None = None,
+    sums_K: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Return the log weights from exp(score / epsilon + constant), whose range must stay within e^`SAFE_EXPONENT`.
+
+    Args:
+        kernel_MK: The exponentials; they are read once an iteration.
+        iterations: Sinkhorn iterations.
+        group: Processes that share the balance.
+        sums_K: Sums of the kernel over its tokens, where they are known already; overwritten.
+    """
+    if iterations == 0:
+        return kernel_MK.new_zeros(kernel_MK.shape[1])
+    if sums_K is None:
+        sums_K = kernel_MK.sum(0)
+    all_reduce(sums_K, dist.ReduceOp.SUM, group)
+    for _ in range(iterations - 1):
+        weights_K = sums_K.amin() / sums_K
+        sums_K.zero_()
+        for rows in row_blocks(len(kernel_MK), len(sums_K), kernel_MK.device):
+            tokens = kernel_MK[rows].mv(weights_K).reciprocal_()
+            sums_K.addmv_(kernel_MK[rows].t(), tokens)
+        all_reduce(sums_K, dist.ReduceOp.SUM, group)
+    return sums_K.amin().log() - sums_K.log()
+
+
+def weights_by_logarithms(
+    exponent_MK: torch.Tensor, iterations: int, group: dist.ProcessGroup | None = None
+) -> torch.Tensor:
+    """Return the log weights from score / epsilon + constant, whatever the range."""
+    weights_K = exponent_MK.new_zeros(exponent_MK.shape[1])
+    for iteration in range(iterations):
+        high_K, sums_K = torch.full_like(weights_K, -torch.inf), torch.zeros_like(weights_K)
+        for rows in row_blocks(len(exponent_MK), len(weights_K), exponent_MK.device):
+            block = exponent_MK[rows]
+            if iteration:
+                block = block - torch.logsumexp(block + weights_K, 1, keepdim=True)
+            higher_K = torch.maximum(high_K, block.amax(0))
+            sums_K.mul_((high_K - higher_K).exp_()).add_((block - higher_K).exp_().sum(0))
+            high_K = higher_K
+        highest_K = high_K.clone()
+        all_reduce(highest_K, dist.ReduceOp.MAX, group)
+        sums_K.mul_((high_K - highest_K).exp_())
+        all_reduce(sums_K, dist.ReduceOp.SUM, group)
+        weights_K = -(highest_K + sums_K.log_())
+        weights_K -= weights_K.amax()
+    return weights_K
+
+
+def all_reduce(values: torch.Tensor, op: dist.ReduceOp.RedOpType, group: dist.ProcessGroup | None) -> None:
+    """Reduce in place over the processes of the group; None leaves the values as they are."""
     if group is not None:
         dist.all_reduce(values, op=op, group=group)
