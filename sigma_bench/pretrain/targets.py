@@ -1,10 +1,12 @@
-"""What masked tokens are asked to predict, cut from the pixels of a clip."""
+"""What masked tokens are asked to predict: the pixels of a clip, or the features of a teacher."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import torch
+
+from sigma_bench.models.selection import take, token_ids
 
 EPS = 1e-6
 
@@ -35,3 +37,20 @@ def normalized(tubes_BNP: torch.Tensor) -> torch.Tensor:
     by_channel = tubes_BNP.reshape(*tubes_BNP.shape[:2], -1, 3).transpose(2, 3).contiguous()
     variance, mean = torch.var_mean(by_channel, -1, correction=1, keepdim=True)
     return ((by_channel - mean) / (variance.sqrt() + EPS)).transpose(2, 3).flatten(2)
+
+
+@torch.no_grad()
+def teacher_targets(features_BND: torch.Tensor, mask_BN: torch.Tensor, normalize: bool) -> torch.Tensor:
+    """Return the features of the masked tokens in ascending order, (B, N_masked, D), float32, without gradient.
+
+    Args:
+        features_BND: Features of all tokens.
+        mask_BN: Boolean, True = masked, the same number in each row.
+        normalize: Give each channel zero mean and unit deviation over all tokens of its clip, hidden or not; the
+            deviation is the unbiased one, plus 1e-6.
+    """
+    features_BND = features_BND.float()
+    if normalize:
+        variance, mean = torch.var_mean(features_BND, 1, correction=1, keepdim=True)
+        features_BND = (features_BND - mean) / (variance.sqrt() + EPS)
+    return take(features_BND, token_ids(mask_BN).to(features_BND.device))

@@ -62,11 +62,7 @@ def load(text: str, asked: Asked, family: str | None = None) -> tuple[FrameViT, 
     """
     wanted = parse(text, asked, family)
     pretrained = pretrained_of(wanted)
-    if wanted.file == UNTRAINED:
-        model = _untrained(wanted.name)
-    else:
-        path = Path(wanted.file) if wanted.file is not None else image_cache.weights(wanted.name, pretrained)
-        model = _filled(wanted.name, path, asked.weights)
+    model = _untrained(wanted.name) if wanted.file == UNTRAINED else _filled(wanted, pretrained, asked.weights)
     positions = _resize(model.module, wanted)
     mean, std = (_triple(getattr(pretrained, name)) for name in ("mean", "std"))
     encoder = FrameViT(model.module, wanted.frames, mean, std, model.pool).eval()
@@ -108,9 +104,11 @@ def _untrained(name: str) -> _Model:
     return _Model(module, pool, digest.hexdigest(), ["untrained"])
 
 
-def _filled(name: str, path: Path, weights: str | None) -> _Model:
+def _filled(wanted: Wanted, pretrained: Any, weights: str | None) -> _Model:
+    name = wanted.name
     with torch.device("meta"):
         module, pool = _made(name)
+    path = Path(wanted.file) if wanted.file is not None else image_cache.weights(name, pretrained)
     source = open_source(path)
     found = unwrap(source.content, path, weights)
     raw, outside = _tower(found.state)

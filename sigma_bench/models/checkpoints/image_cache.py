@@ -24,7 +24,7 @@ def weights(name: str, pretrained: Any) -> Path:
     Raises:
         UserError: Neither cache holds them; the message says what to fetch and how to name it.
     """
-    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub import constants, try_to_load_from_cache
 
     repository, _, revision = str(pretrained.hf_hub_id or "").partition("@")
     files = (pretrained.hf_hub_filename,) if pretrained.hf_hub_filename else NAMES
@@ -34,12 +34,15 @@ def weights(name: str, pretrained: Any) -> Path:
             return Path(found)
     url = pretrained.url if isinstance(pretrained.url, str) else ""
     official = PurePosixPath(urlparse(url).path).name
-    in_torch = Path(torch.hub.get_dir()) / "checkpoints" / official
+    in_torch = Path(torch.hub.get_dir()) / "checkpoints" / (official or name)
     if official and in_torch.is_file():
         return in_torch
     places = [f"{files[0]} of https://huggingface.co/{repository}"] if repository else []
     places += [url] if url else []
+    found_at = [f"in {constants.HF_HUB_CACHE} (hf download {repository} {files[0]})"] if repository else []
+    found_at += [f"at {in_torch}"] if official else []
     raise UserError(
         f"timm:{name}: its weights are not on this machine, and nothing is downloaded; fetch "
-        f"{' or '.join(places) or 'them (timm does not say from where)'} and name the file: timm:{name}:FILE"
+        f"{' or '.join(places) or 'them (timm does not say from where)'} and name the file: timm:{name}:FILE, or "
+        f"target.weights of a recipe{'; without a name it is found ' if found_at else ''}{' or '.join(found_at)}"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -33,10 +34,13 @@ CHECKS: dict[str, Callable[[Golden], None]] = {
     "sinkhorn_single.pt": sinkhorn.check,
     "sinkhorn_2rank.pt": sinkhorn.check_ranks,
     "sigma_mlp.pt": sigma.check,
+    "sigma_dino.pt": sigma.check_teacher,
+    "sigma_dinov2.pt": partial(sigma.check_teacher, ties=sigma.TIES),
     "sigma_mlp_fullhead.pt": sigma.check_full_head,
     "videomae_pixel_norm.pt": reconstruction.check_pixels,
     "videomae_pixel_raw.pt": reconstruction.check_pixels,
     "videomae_pixel_in_sigma_code_l2.pt": reconstruction.check_pixels,
+    "l2_dino.pt": reconstruction.check_teacher,
     "l2_mlp_derived.pt": reconstruction.check_learned_features,
     "feat_svt.pt": features_svt.check,
     "tube_masks.pt": masks.check,

@@ -62,13 +62,13 @@ class Comparison:
         scale = max(abs(golden), 1e-30) if relative else 1.0
         self._add(key, abs(ours - golden) / scale, tolerance)
 
-    def exact(self, key: str, ours: torch.Tensor, golden: torch.Tensor) -> None:
-        """Compare whole numbers or booleans; the error is the number of entries that differ."""
+    def exact(self, key: str, ours: torch.Tensor, golden: torch.Tensor, allowed: int = 0) -> None:
+        """Compare whole numbers or booleans; the error is the number of entries that differ, `allowed` of which may."""
         ours, golden = ours.detach().cpu(), golden.detach().cpu()
         if ours.shape != golden.shape:
             self.failed(key, f"shape {tuple(ours.shape)}, expected {tuple(golden.shape)}")
         else:
-            self._add(key, float((ours != golden).sum()), 0.0)
+            self._add(key, float((ours != golden).sum()), float(allowed))
 
     def names(self, key: str, ours: Iterable[str], golden: Iterable[str]) -> None:
         """Compare two sets of names; the error is the number that only one of them holds."""

@@ -1,4 +1,4 @@
-"""SIGMA's forward pass and three optimiser steps: `sigma_mlp.pt`; its projector at full width."""
+"""SIGMA's forward pass and optimiser steps: `sigma_{mlp,dino,dinov2}.pt`; its projector at full width."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from sigma_bench.losses.swapped import swapped_cross_entropy
 from sigma_bench.models.masked import MaskedVideoModel
 from sigma_bench.pretrain.forward import Clustering, sigma_forward
 from sigma_bench.pretrain.projector import MlpProjector
-from sigma_bench.runs.verify.vectors import Golden, clips_of, gradient_norms, masked_model_of
+from sigma_bench.pretrain.teacher import FrozenTeacher
+from sigma_bench.runs.verify.teacher import compare_features, targets_of, teacher_of
+from sigma_bench.runs.verify.vectors import Golden, clips_of, gradient_norms, masked_model_of, steps_of
 from sigma_bench.train.optim import adamw, pretraining_groups
 
 STEP, ASSIGNMENT, LOSS, GRADIENT, LATER = 1e-5, 1e-4, 1e-5, 1e-4, 1e-3
@@ -20,20 +22,36 @@ WEIGHT_DECAY = 0.05
 SHAPE = re.compile(r"(\d+)\.(weight|bias):\((\d+),(?: (\d+))?\)")
 
 
+TIES = 2
+"""Tokens of `sigma_dinov2.pt` that may be assigned otherwise: its two likeliest prototypes come within 2.6e-5."""
+
+
 def check(golden: Golden) -> None:
-    """Run the steps of the file and compare all it holds of them."""
+    """Run the steps of a file whose targets are projected pixels, and compare all it holds of them."""
+    _steps(golden, None, 0)
+
+
+def check_teacher(golden: Golden, ties: int = 0) -> None:
+    """Run the steps of a file whose targets are features of a frozen teacher, and compare all it holds of them."""
+    _steps(golden, teacher_of(golden), ties)
+
+
+def _steps(golden: Golden, teacher: FrozenTeacher | None, ties: int) -> None:
     values = golden.values
     config = values["config"]
     model = masked_model_of(config, values["state_dict"], golden.device)
     settings = Clustering(config["eps"], config["it"], config["tau"], hard=True)
     optimizer = adamw(pretraining_groups(model, config.get("weight_decay", WEIGHT_DECAY)), 0.0)
-    for step, (rate, loss) in enumerate(zip(values["lr_steps"], values["loss_steps"], strict=True)):
-        clips = clips_of(values["video_u8"][step], golden.device)
-        out = sigma_forward(model, clips, values["mask"][step], settings)
+    for step, (rate, loss) in enumerate(steps_of(values)):
+        clips, mask = clips_of(values["video_u8"][step], golden.device), values["mask"][step]
+        targets = None if teacher is None else targets_of(teacher, clips, mask)
+        out = sigma_forward(model, clips, mask, settings, targets)
         optimizer.zero_grad()
         torch.autograd.backward(out["loss"])
         if step == 0:
-            _first_step(golden, model, out, settings)
+            if teacher is not None:
+                compare_features(golden, teacher, clips)
+            _first_step(golden, model, out, settings, ties)
         ours = out["loss"].item()
         golden.into.number(f"loss_steps[{step}]", ours, loss, LATER if step else LOSS, relative=step > 0)
         for group in optimizer.param_groups:
@@ -45,7 +63,9 @@ def check(golden: Golden) -> None:
     golden.into.close("prototypes_after", model.prototypes, values["prototypes_after"], LATER, relative=True)
 
 
-def _first_step(golden: Golden, model: MaskedVideoModel, out: dict[str, torch.Tensor], settings: Clustering) -> None:
+def _first_step(
+    golden: Golden, model: MaskedVideoModel, out: dict[str, torch.Tensor], settings: Clustering, ties: int
+) -> None:
     values: dict[str, Any] = golden.values
     into = golden.into
     assert model.prototypes is not None
@@ -56,7 +76,8 @@ def _first_step(golden: Golden, model: MaskedVideoModel, out: dict[str, torch.Te
         scores, q = values[f"scores{branch}"], values[f"q{branch}"]
         into.close(f"scores{branch}", out[f"scores{branch}"].view(scores.shape), scores, STEP)
         into.close(f"q{branch}", out[f"q{branch}"].view(q.shape), q, ASSIGNMENT)
-        into.exact(f"q{branch}_argmax", out[f"q{branch}"].view(q.shape).argmax(-1), values[f"q{branch}_argmax"])
+        likeliest = out[f"q{branch}"].view(q.shape).argmax(-1)
+        into.exact(f"q{branch}_argmax", likeliest, values[f"q{branch}_argmax"], ties)
         into.number(f"loss{branch}_step0", out[f"loss{branch}"].item(), values[f"loss{branch}_step0"], LOSS)
     branches = (out["scores1"], out["scores2"], out["q1"], out["q2"])
     soft = swapped_cross_entropy(*branches, temperature=settings.temperature, hard=False)

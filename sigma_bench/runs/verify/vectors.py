@@ -51,6 +51,16 @@ def clips_of(video_u8: torch.Tensor, device: str) -> torch.Tensor:
     return ((video_u8.float() / 255 - mean) / std).to(device)
 
 
+def steps_of(values: Mapping[str, Any]) -> list[tuple[float, float]]:
+    """Return rate and loss of each step that was taken; the rates of a file may go on further.
+
+    Raises:
+        ValueError: A step has no rate.
+    """
+    rates, losses = values["lr_steps"], values["loss_steps"]
+    return list(zip(rates[: len(losses)], losses, strict=True))
+
+
 def masked_model_of(config: Mapping[str, Any], state: Mapping[str, torch.Tensor], device: str) -> MaskedVideoModel:
     """Build a model of the sizes in `config` and in the shapes of `state`, and fill it; every key must fit.
 

@@ -31,10 +31,28 @@ def test_half_precision_file_has_its_own_tolerance(golden):
     assert {(r.status, r.tolerance) for r in records} == {("ok", 1e-4)}
 
 
-def test_all_of_sigma_is_compared(golden):
-    values = torch.load(golden / "sigma_mlp.pt", weights_only=True)
-    inputs = {"config", "state_dict", "video_u8", "mask", "lr_steps"}
-    assert {r.key.split("[")[0] for r in run(golden, only=["sigma_mlp"])} == set(values) - inputs
+@pytest.mark.parametrize("name", ["sigma_mlp", "sigma_dino", "sigma_dinov2", "l2_dino"])
+def test_all_of_a_pretraining_file_is_compared(golden, name):
+    values = torch.load(golden / f"{name}.pt", weights_only=True)
+    inputs = {"config", "state_dict", "video_u8", "mask", "lr_steps", "teacher_config", "teacher_state_dict"}
+    assert {r.key.split("[")[0] for r in run(golden, only=[name])} == set(values) - inputs
+
+
+def test_only_so_many_assignments_may_differ_as_are_ties(golden, tmp_path):
+    def records(name, changed):
+        def change(values):
+            values["q1_argmax"][0, :changed] = (values["q1_argmax"][0, :changed] + 1) % values["config"]["K"]
+
+        return [r.status for r in _changed(golden, tmp_path, f"{name}.pt", change) if r.key == "q1_argmax"]
+
+    assert [records("sigma_dinov2", n) for n in (2, 3)] == [["ok"], ["failed"]]
+    (tmp_path / "sigma_dinov2.pt").unlink()
+    assert records("sigma_dino", 1) == ["failed"]
+
+
+def test_a_file_whose_losses_outnumber_its_rates_fails(golden, tmp_path):
+    records = _changed(golden, tmp_path, "l2_dino.pt", lambda v: v["lr_steps"].pop())
+    assert [r.status for r in records if r.key == ""] == ["failed"]
 
 
 def _changed(golden: Path, folder: Path, name: str, change) -> list[Record]:
