@@ -18,7 +18,8 @@ def test_round_trip_and_newest(tmp_path):
     assert state.load(newest)["step"] == 100
     (tmp_path / ".step-0000101.pt.77.partial").write_bytes(b"half")
     folder.prune(tmp_path, 2)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["step-0000020.pt", "step-0000100.pt"]
+    names = ["step-0000020.pt", "step-0000020.pt.sha256", "step-0000100.pt", "step-0000100.pt.sha256"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == names
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 torn"])

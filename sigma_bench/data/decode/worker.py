@@ -28,7 +28,8 @@ from sigma_bench.registry import load_object
 def main(arguments: list[str]) -> None:
     """Serve requests until the channel closes."""
     channel, lifeline, *arenas = (int(a) for a in arguments)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for notice in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(notice, signal.SIG_IGN)  # a cluster sends them to every process; the parent decides what they end
     die_with_the_writer_of(lifeline)
     serve(Connection(channel), [Arena(a) for a in arenas])
 

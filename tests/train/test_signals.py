@@ -1,0 +1,59 @@
+"""Signals become a wish to stop, and the handlers of before come back."""
+
+import os
+import signal
+import threading
+
+import pytest
+
+from sigma_bench.train.signals import wish_to_stop
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
+def test_a_notice_is_a_wish(number, capsys):
+    before = signal.getsignal(number)
+    with wish_to_stop() as wish:
+        assert not wish
+        os.kill(os.getpid(), number)
+        assert wish
+        assert wish.signal == signal.Signals(number).name
+    assert signal.getsignal(number) is before
+    assert capsys.readouterr().err.startswith(f"{wish.signal}: ending after this step, with a checkpoint")
+
+
+def test_the_second_ctrl_c_interrupts_at_once(capsys):
+    with wish_to_stop() as wish:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert wish.signal == "SIGINT"
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert capsys.readouterr().err.count("\n") == 1
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_notice_after_a_notice_changes_nothing(capsys):
+    with wish_to_stop() as wish:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert wish.signal == "SIGUSR1"
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_handlers_come_back_after_an_error():
+    before = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)}
+    with pytest.raises(ValueError, match="x"), wish_to_stop():
+        raise ValueError("x")
+    assert before == {n: signal.getsignal(n) for n in before}
+
+
+def test_another_thread_may_train_too():
+    found = []
+
+    def work():
+        with wish_to_stop() as wish:
+            found.append(bool(wish))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [False]
