@@ -128,7 +128,10 @@ class MotionMasking:
         self.mask, self.model, self.device = mask, model, torch.device(device)
         self.base = model.frames // 2 if mask.base_frame == "middle" else 0
         self.steps = warp_steps(model.frames, self.base, mask.mgmae_compat)
-        self.visible = visible_per_slice(model.grid[1] * model.grid[2], mask.ratio, mask.mgmae_compat)
+        slots = model.grid[1] * model.grid[2]
+        self.visible = visible_per_slice(slots, mask.ratio, mask.mgmae_compat)
+        if not self.visible:
+            raise ValueError(f"a mask ratio of {mask.ratio} over {slots} positions leaves none to see in mgmae_compat")
         weights = Path(mask.weights) if mask.weights else None
         self.flow = flow or estimator(mask.flow, device, weights, mask.iterations)
 
