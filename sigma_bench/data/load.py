@@ -41,6 +41,8 @@ class ClipRequest:
         frames: Frames in a clip.
         stride: Distance between frames; the segment rules have none and ignore it.
         clips: Clips of the file. All of them are decoded in one opening of it.
+        repeats: Crops of each clip (repeated sampling): the same frames, decoded once, under boxes and mirrorings of
+            their own. The first is that of a request without repeats.
         box: Spatial rule: full (whole frames, cropped later), center, multi_scale or random_resized.
         flip: Draw for every clip whether it is mirrored (one half). It is recorded, not carried out: resizing and
             mirroring happen on tensors.
@@ -60,6 +62,7 @@ class ClipRequest:
     frames: int
     stride: int = 1
     clips: int = 1
+    repeats: int = 1
     box: str = "full"
     flip: bool = False
     size: int = 224
@@ -91,10 +94,10 @@ def load_clips(request: ClipRequest) -> tuple[list[np.ndarray], dict[str, Any]]:
         request: What is wanted. The same request gives the same frames in any process.
 
     Returns:
-        One uint8 (T, h, w, 3) array a clip, and the record: `count` (frames of the file, measured), `used` (frames
-        of the sample), `height`, `width`, `indices`, `boxes`, `flips` (each one a clip), `flip` (of the first
-        clip), `short` (a frame stands more than once in a clip), `cut` (the sample's end lies beyond the file's),
-        `backend` (that read the file).
+        One uint8 (T, h, w, 3) array a crop, clip by clip, and the record: `count` (frames of the file, measured),
+        `used` (frames of the sample), `height`, `width`, `indices` (each one a clip), `boxes`, `flips` (each one a
+        crop), `flip` (of the first crop), `short` (a frame stands more than once in a clip), `cut` (the sample's end
+        lies beyond the file's), `backend` (that read the file).
 
     Raises:
         DecodeError: The file cannot be decoded, or is a folder that lacks frames where the list counts or times them.
@@ -107,8 +110,9 @@ def load_clips(request: ClipRequest) -> tuple[list[np.ndarray], dict[str, Any]]:
     try:
         span = _span(request, reader)
         chosen = [span.start + indices for indices in _sample(request, span.end - span.start, rngs)]
-        cuts = [_box(request, reader.height, reader.width, rng) for rng in rngs]
-        flips = [bool(rng.randint(2)) if request.flip else False for rng in rngs]
+        draws = [rng for clip, rng in enumerate(rngs) for rng in (rng, *_repeats(request, clip))]
+        cuts = [_box(request, reader.height, reader.width, rng) for rng in draws]
+        flips = [bool(rng.randint(2)) if request.flip else False for rng in draws]
         needed, place = np.unique(np.concatenate(chosen), return_inverse=True)
         frames = reader.frames(needed.tolist())
         info: dict[str, Any] = {
@@ -127,14 +131,19 @@ def load_clips(request: ClipRequest) -> tuple[list[np.ndarray], dict[str, Any]]:
     finally:
         reader.close()
     arrays = []
-    for slots, cut in zip(place.reshape(request.clips, request.frames), cuts, strict=True):
-        y, x, h, w = cut
+    of_crops = place.reshape(request.clips, request.frames).repeat(request.repeats, axis=0)
+    for slots, (y, x, h, w) in zip(of_crops, cuts, strict=True):
         arrays.append(np.ascontiguousarray(frames[slots, y : y + h, x : x + w]))
     return arrays, info
 
 
 def _rng(seed: tuple[int, ...], clip: int) -> np.random.RandomState:
     return np.random.RandomState(np.random.SeedSequence((*seed, clip)).generate_state(4))
+
+
+def _repeats(request: ClipRequest, clip: int) -> list[np.random.RandomState]:
+    """Return what the second and later crops of a clip are drawn from; the first goes on with the draws of the clip."""
+    return [_rng((*request.seed, clip), repeat) for repeat in range(1, request.repeats)]
 
 
 def _span(request: ClipRequest, reader: Reader) -> Span:

@@ -1,10 +1,12 @@
-"""From an index to batches: data order, replacement of files that cannot be decoded, collation on the device."""
+"""From an index to batches: decoding ahead, replacement of files that cannot be decoded, collation on the device."""
 
 from __future__ import annotations
 
+import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,15 +14,13 @@ import torch
 
 from sigma_bench.contracts import UserError
 from sigma_bench.data import transforms
-from sigma_bench.data.decode.pool import DecodePool
+from sigma_bench.data.ahead import ahead
+from sigma_bench.data.decode.pool import DecodePool, Result
+from sigma_bench.data.draws import DRAW_WORDS, Draw, Draws, Words, clip_words
 from sigma_bench.data.index import Index
 
-MakeRequest = Callable[[int, tuple[int, ...]], Any]
-"""(row of the index, seed words of this draw) -> request of the pool's job."""
-
-
-Draw = tuple[int, int, tuple[int, ...]]
-"""(place in the order of this process, row of the index, seed words)."""
+MakeRequest = Callable[[int, Words], Any]
+"""(row of the index, seed words of a draw) -> request of the pool's job."""
 
 
 class TooManyBroken(UserError):
@@ -29,11 +29,20 @@ class TooManyBroken(UserError):
 
 @dataclass
 class Batch:
-    """A micro-batch: `clips` uint8 (B, 3, T, H, W) on the device, the rows they show, the seed words of each draw."""
+    """A micro-batch.
+
+    Attributes:
+        clips: uint8 (B, 3, T, H, W), on the device.
+        rows: Row of the index that each clip shows.
+        seeds: Seed words of each clip, no two of a training alike. With `rows` they are all that is needed to make the
+            batch again: `TrainingLoader.again`.
+        ids: Id of the sample that each clip shows.
+    """
 
     clips: torch.Tensor
     rows: list[int]
-    seeds: list[tuple[int, ...]]
+    seeds: list[Words]
+    ids: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -42,6 +51,32 @@ class Replaced:
 
     reasons: dict[str, str] = field(default_factory=dict)
     draws: int = 0
+
+
+@dataclass(frozen=True)
+class _Broken:
+    """A file that could not be decoded, met for the first time."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A micro-batch, how many attempts its draws took beyond the first, and the decoder of each draw."""
+
+    batch: Batch
+    replaced: int
+    decoders: list[str]
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    """A draw, its clips, uint8 (3, T, H, W), one a repeat, and the decoder that read it."""
+
+    draw: Draw
+    clips: list[torch.Tensor]
+    decoder: str
 
 
 class TrainingLoader:
@@ -53,20 +88,32 @@ class TrainingLoader:
     sees. A file given up at its deadline is one that cannot be decoded. Each rank counts the broken files that it
     met itself against the bound.
 
+    With repeated sampling each video is drawn and decoded once and gives `repeats` clips: the same frames, each with
+    its own crop and seed words. They are neighbours in one micro-batch. A step then shows global_batch / repeats
+    videos. An epoch draws every video once and so has `repeats` times as many steps, as published epochs of repeated
+    sampling are counted before they are multiplied by the repeats.
+
+    Batches are made by a thread of their own while the last one is trained on: one waits, one is in the making, and
+    the videos after these are being decoded.
+
     Args:
         index: The training set.
-        pool: Decodes; its job returns one uint8 (T, h, w, 3) array a request.
-        make_request: Builds the request of a row.
-        batch: Clips of a micro-batch.
-        global_batch: Clips of an optimiser step; an epoch is a whole number of them. A set smaller than that is
-            repeated until it fills one.
+        pool: Decodes; its job returns one uint8 (T, h, w, 3) array a clip.
+        make_request: Builds the request of a row. With repeats it is a `ClipRequest`, whose `repeats` are set here.
+        batch: Clips of a micro-batch, in one process.
+        global_batch: Clips of an optimiser step; an epoch is a whole number of them. A set of fewer videos than a step
+            shows is repeated until it fills one.
         size: Side of the square clips handed on, pixels.
         seed: Seed of order, crops and replacements.
+        repeats: Clips of each decoded video; all of them count.
         rank: This process.
         world: Number of processes.
         device: Where the clips are resized.
         max_broken: Largest share of the set that may be undecodable before training stops.
         on_broken: Called with (id, reason) once per broken file.
+
+    Raises:
+        UserError: The set is empty, or the clips of a step cannot be divided into such micro-batches.
     """
 
     ATTEMPTS = 20
@@ -81,6 +128,7 @@ class TrainingLoader:
         global_batch: int,
         size: int,
         seed: int,
+        repeats: int = 1,
         rank: int = 0,
         world: int = 1,
         device: str = "cpu",
@@ -89,11 +137,11 @@ class TrainingLoader:
     ) -> None:
         if index.count == 0:
             raise UserError(f"{index.root}: the {index.split} list of {index.name} is empty; nothing to train on")
-        if global_batch % (batch * world):
-            raise UserError(f"train.global_batch {global_batch} is not a multiple of {batch} clips x {world} processes")
+        self.draws = Draws(
+            index.count, batch=batch, global_batch=global_batch, repeats=repeats, seed=seed, rank=rank, world=world
+        )
         self.index, self.pool, self.make_request = index, pool, make_request
-        self.batch, self.global_batch, self.size, self.seed = batch, global_batch, size, seed
-        self.rank, self.world, self.device = rank, world, device
+        self.size, self.repeats, self.device = size, repeats, _exact(device)
         self.max_broken, self.on_broken = max_broken, on_broken
         self.replaced = Replaced()
         self.decoders: Counter[str] = Counter()
@@ -102,80 +150,148 @@ class TrainingLoader:
     @property
     def steps_per_epoch(self) -> int:
         """Optimiser steps of an epoch."""
-        return max(1, self.index.count // self.global_batch)
-
-    @property
-    def micro_batches(self) -> int:
-        """Micro-batches of an epoch in this process."""
-        return self.steps_per_epoch * self.global_batch // (self.batch * self.world)
-
-    def order(self, epoch: int) -> np.ndarray:
-        """Return the rows of an epoch in the order in which all processes together take them."""
-        wanted = self.steps_per_epoch * self.global_batch
-        rng = np.random.default_rng((self.seed, epoch))
-        passes = [rng.permutation(self.index.count) for _ in range(-(-wanted // self.index.count))]
-        return np.concatenate(passes)[:wanted]
+        return self.draws.steps_per_epoch
 
     def epoch(self, epoch: int, offset: int = 0) -> Iterator[Batch]:
-        """Yield the micro-batches of an epoch, the first `offset` left out."""
-        rows = self.order(epoch)
-        # step by step, process by process: the clips of an optimiser step do not depend on the number of processes
-        mine = rows.reshape(-1, self.world, self.batch)[:, self.rank].reshape(-1)
-        where = np.arange(len(rows)).reshape(-1, self.world, self.batch)[:, self.rank].reshape(-1)
-        first = offset * self.batch
-        todo: deque[Draw] = deque(
-            (slot, int(mine[slot]), (self.seed, epoch, int(where[slot]), 0)) for slot in range(first, len(mine))
-        )
-        yield from self._batches(todo, first)
+        """Yield the micro-batches of an epoch, the first `offset` left out.
 
-    def _batches(self, todo: deque[Draw], first: int) -> Iterator[Batch]:
-        in_flight: dict[int, Draw] = {}
-        ready: dict[int, tuple[torch.Tensor, int, tuple[int, ...], str]] = {}
-        lowest, end = first, first + len(todo)
-        while lowest < end:
-            for result in self.pool.map(self._requests(todo, in_flight), ahead=2 * self.batch):
-                slot, row, seed = in_flight.pop(result.index)
-                if result.error is not None or result.arrays is None:
-                    todo.appendleft(self._replacement(slot, row, seed, str(result.error)))
+        Close the iterator where it is not exhausted, so that nothing is decoded in vain.
+        """
+        todo, known = deque(self.draws.epoch(epoch, offset)), set(self.replaced.reasons)
+        with closing(ahead(lambda stopped: self._make(todo, known, stopped))) as made:
+            for item in made:
+                if isinstance(item, _Broken):
+                    self.replaced.reasons[item.name] = item.reason
+                    if self.on_broken is not None:
+                        self.on_broken(item.name, item.reason)
                     continue
-                flip = bool(result.info.get("flip", False))
-                frames = torch.from_numpy(result.arrays[0]).to(self.device)
-                clip = transforms.to_clip(frames, self.size, flip)
-                ready[slot] = (clip, row, seed, str(result.info.get("backend")))
-                while lowest + self.batch <= end and all(s in ready for s in range(lowest, lowest + self.batch)):
-                    parts = [ready.pop(s) for s in range(lowest, lowest + self.batch)]
-                    lowest += self.batch
-                    # not when they are decoded: what was fetched ahead is fetched again by a run that goes on from here
-                    self.replaced.draws += sum(seed[-1] for _, _, seed, _ in parts)
-                    self.decoders.update(decoder for *_, decoder in parts)
-                    yield Batch(torch.stack([p[0] for p in parts]), [p[1] for p in parts], [p[2] for p in parts])
+                # not when they are decoded: what was fetched ahead is fetched again by a run that goes on from here
+                self.replaced.draws += item.replaced
+                self.decoders.update(item.decoders)
+                yield item.batch
 
-    def _requests(
-        self,
-        todo: deque[Draw],
-        in_flight: dict[int, Draw],
-    ) -> Iterator[Any]:
+    def again(self, rows: Sequence[int], seeds: Sequence[Sequence[int]]) -> Batch:
+        """Return the clips of given rows and seed words as one micro-batch: the bytes of the batch they are from.
+
+        Args:
+            rows: `Batch.rows`.
+            seeds: `Batch.seeds`.
+
+        Raises:
+            UserError: They are not those of clips that this loader draws, or a file cannot be decoded any more.
+        """
+        clips = [self._clip(row, tuple(words)) for row, words in zip(rows, seeds, strict=True)]
+        draws = [Draw(0, row, words) for row, words in dict.fromkeys((row, words[:DRAW_WORDS]) for row, words in clips)]
+        decoded: dict[tuple[int, Words], list[torch.Tensor]] = {}
+        results = self.pool.map((self._request(draw) for draw in draws), ahead=self._ahead)
+        for draw, result in zip(draws, results, strict=True):
+            if result.arrays is None:
+                name = self._ids[draw.row]
+                raise UserError(f"{self.index.root}: {name} cannot be decoded any more: {result.error}")
+            decoded[draw.row, draw.words] = self._decoded(draw, result).clips
+        return self._batch(
+            [(row, words, decoded[row, words[:DRAW_WORDS]][sum(words[DRAW_WORDS:])]) for row, words in clips]
+        )
+
+    def _make(
+        self, todo: deque[Draw], known: set[str], stopped: threading.Event
+    ) -> Generator[_Broken | _Made, None, None]:
+        """Decode what is to do and yield its micro-batches, and each broken file when it is met first."""
+        if self.device.type == "cuda":
+            torch.cuda.set_device(self.device)  # each thread has a current one of its own, where pinned memory belongs
+        in_flight: dict[int, Draw] = {}
+        ready: dict[int, _Decoded] = {}
+        if not todo:
+            return
+        lowest, end, videos = todo[0].slot, todo[-1].slot + 1, self.draws.videos
+        while lowest < end and not stopped.is_set():
+            for result in self.pool.map(self._requests(todo, in_flight), ahead=self._ahead, stopped=stopped):
+                draw = in_flight.pop(result.index)
+                if result.error is not None or result.arrays is None:
+                    name, reason = self._ids[draw.row], str(result.error)
+                    if name not in known:
+                        known.add(name)
+                        yield _Broken(name, reason)
+                    todo.appendleft(self._replacement(draw, len(known), f"{name}: {reason}"))
+                    continue
+                ready[draw.slot] = self._decoded(draw, result)
+                while lowest < end and all(slot in ready for slot in range(lowest, lowest + videos)):
+                    parts = [ready.pop(slot) for slot in range(lowest, lowest + videos)]
+                    lowest += videos
+                    yield self._made(parts)
+
+    @property
+    def _ahead(self) -> int:
+        """Videos being decoded or waiting to be taken: at least so many that no process is idle."""
+        return max(2 * self.draws.videos, 2 * self.pool.workers + 2)
+
+    def _requests(self, todo: deque[Draw], in_flight: dict[int, Draw]) -> Iterator[Any]:
         number = 0
         while todo:
-            entry = todo.popleft()
-            in_flight[number] = entry
+            in_flight[number] = draw = todo.popleft()
             number += 1
-            yield self.make_request(entry[1], entry[2])
+            yield self._request(draw)
 
-    def _replacement(self, slot: int, row: int, seed: tuple[int, ...], reason: str) -> Draw:
-        name = self._ids[row]
-        if name not in self.replaced.reasons:
-            self.replaced.reasons[name] = reason
-            if self.on_broken is not None:
-                self.on_broken(name, reason)
-        broken = len(self.replaced.reasons)
+    def _request(self, draw: Draw) -> Any:
+        request = self.make_request(draw.row, draw.words)
+        return request if self.repeats == 1 else replace(request, repeats=self.repeats)
+
+    def _decoded(self, draw: Draw, result: Result) -> _Decoded:
+        assert result.arrays is not None
+        flips = result.info.get("flips") or [False] * self.repeats
+        pairs = zip(result.arrays, flips, strict=True)
+        clips = [transforms.to_clip(self._moved(array), self.size, bool(flip)) for array, flip in pairs]
+        return _Decoded(draw, clips, str(result.info.get("backend")))
+
+    def _moved(self, array: np.ndarray) -> torch.Tensor:
+        frames = torch.from_numpy(array)
+        if self.device.type != "cuda":
+            return frames.to(self.device)
+        # from pageable memory the copy would wait until the device has done all that it was given before
+        return frames.pin_memory().to(self.device, non_blocking=True)
+
+    def _made(self, parts: list[_Decoded]) -> _Made:
+        clips = [
+            (part.draw.row, clip_words(part.draw.words, repeat), clip)
+            for part in parts
+            for repeat, clip in enumerate(part.clips)
+        ]
+        replaced = sum(part.draw.words[-1] for part in parts)
+        return _Made(self._batch(clips), replaced, [part.decoder for part in parts])
+
+    def _batch(self, clips: list[tuple[int, Words, torch.Tensor]]) -> Batch:
+        rows, seeds, frames = (list(column) for column in zip(*clips, strict=True))
+        return Batch(torch.stack(frames), rows, seeds, [self._ids[row] for row in rows])
+
+    def _clip(self, row: int, words: Words) -> tuple[int, Words]:
+        """Return a row and seed words as they are, if they can be of a clip that this loader draws."""
+        repeat = words[DRAW_WORDS:]
+        if not 0 <= row < self.index.count:
+            raise UserError(f"{self.index.root}: there is no row {row}; {self.index.name} has {self.index.count}")
+        if (
+            len(words) < DRAW_WORDS
+            or len(repeat) > 1
+            or min(words) < 0
+            or not all(0 < r < self.repeats for r in repeat)
+        ):
+            raise UserError(
+                f"seed words {words} are of no clip; expected seed, epoch, place and attempt, and from the second of "
+                f"{self.repeats} repeats on its number"
+            )
+        return row, words
+
+    def _replacement(self, draw: Draw, broken: int, last: str) -> Draw:
         if broken > max(1, self.max_broken * self.index.count) or broken >= self.index.count:
             raise TooManyBroken(
                 f"{broken} of {self.index.count} files of {self.index.name} cannot be decoded, more than the bound of "
-                f"{100 * self.max_broken:.0f} %; the last: {name}: {reason}"
+                f"{100 * self.max_broken:.0f} %; the last: {last}"
             )
-        attempt = seed[-1] + 1
-        if attempt > self.ATTEMPTS:
-            raise TooManyBroken(f"{self.ATTEMPTS} replacements in a row cannot be decoded; the last: {name}: {reason}")
-        drawn = np.random.default_rng((*seed[:-1], attempt)).integers(self.index.count)
-        return slot, int(drawn), (*seed[:-1], attempt)
+        if draw.words[-1] >= self.ATTEMPTS:
+            raise TooManyBroken(f"{self.ATTEMPTS} replacements in a row cannot be decoded; the last: {last}")
+        return self.draws.replacement(draw)
+
+
+def _exact(device: str) -> torch.device:
+    """Return a device with its number: which one is current differs among threads."""
+    found = torch.device(device)
+    return torch.device("cuda", torch.cuda.current_device()) if found.type == "cuda" and found.index is None else found

@@ -15,10 +15,12 @@ from sigma_bench.data.loader import TooManyBroken, TrainingLoader
 class Pool:
     """Runs requests at once; a request is (row, seed words) and its frames show the row."""
 
+    workers = 2
+
     def __init__(self, broken=()):
         self.broken, self.asked = set(broken), []
 
-    def map(self, requests, ahead=None):
+    def map(self, requests, ahead=None, stopped=None):
         for number, (row, seed) in enumerate(requests):
             self.asked.append((row, seed))
             bad = row in self.broken

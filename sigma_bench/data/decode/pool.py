@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from multiprocessing.reduction import ForkingPickler
 from types import TracebackType
 from typing import Any, Self
@@ -15,6 +16,9 @@ from sigma_bench.data.decode.dispatch import Dispatcher, PoolStats
 from sigma_bench.data.decode.process import Result, Task
 
 __all__ = ["DecodePool", "PoolStats", "Result"]
+
+STOP_S = 0.1
+"""How often a wait that may be ended early looks whether it is."""
 
 
 class DecodePool:
@@ -60,7 +64,9 @@ class DecodePool:
         """Return the process ids of the workers that are ready."""
         return self._dispatcher.pids()
 
-    def map(self, requests: Iterable[Any], ahead: int | None = None) -> Iterator[Result]:
+    def map(
+        self, requests: Iterable[Any], ahead: int | None = None, stopped: threading.Event | None = None
+    ) -> Generator[Result, None, None]:
         """Run the job on every request and yield the results in order.
 
         Requests are taken from the iterable only when a result is asked for, in this thread, so that at most `ahead`
@@ -69,6 +75,7 @@ class DecodePool:
         Args:
             requests: Anything that can be pickled.
             ahead: Results in flight; None is twice the number of processes and two more.
+            stopped: Set by another thread to end the results early, also while one is waited for.
 
         Raises:
             UserError: The job cannot be imported.
@@ -77,9 +84,11 @@ class DecodePool:
         ahead = 2 * self.workers + 2 if ahead is None else ahead
         if ahead < 1:
             raise UserError(f"decoding pool: ahead is {ahead}; expected at least 1")
-        return self._map(requests, ahead)
+        return self._map(requests, ahead, stopped)
 
-    def _map(self, requests: Iterable[Any], ahead: int) -> Iterator[Result]:
+    def _map(
+        self, requests: Iterable[Any], ahead: int, stopped: threading.Event | None
+    ) -> Generator[Result, None, None]:
         source = enumerate(requests)
         window: deque[Task] = deque()
         try:
@@ -89,12 +98,17 @@ class DecodePool:
                     self._dispatcher.submit(window[-1])
                 if not window:
                     return
-                yield self._await(window.popleft())
+                result = self._await(window[0], stopped)
+                if result is None:
+                    return
+                window.popleft()
+                yield result
         finally:
             for task in window:
                 task.cancelled = True
 
-    def _await(self, task: Task) -> Result:
+    def _await(self, task: Task, stopped: threading.Event | None) -> Result | None:
+        """Return the result of a task, None once `stopped` is set."""
         dispatcher, began = self._dispatcher, time.monotonic()
         with dispatcher.changed:
             while task.result is None:
@@ -102,7 +116,9 @@ class DecodePool:
                     raise dispatcher.failure
                 if not dispatcher.is_alive():
                     raise RuntimeError("the decoding pool is closed")
-                dispatcher.changed.wait(1.0)
+                if stopped is not None and stopped.is_set():
+                    return None
+                dispatcher.changed.wait(1.0 if stopped is None else STOP_S)
         self.stats.wait_s += time.monotonic() - began
         if task.result.error is None:
             self.stats.done += 1
