@@ -71,20 +71,23 @@ def pretrain(
     specs: Specs = None,
 ) -> None:
     """Pretrain an encoder by a recipe."""
+    from sigma_bench.runs.pretrain import Request
     from sigma_bench.runs.pretrain import pretrain as run
 
     run(
-        recipe,
-        data=data,
-        size=size,
-        profile=profile,
-        out=out,
-        resume=resume,
-        data_root=data_root,
-        device=device,
-        workers=workers,
-        sets=sets or [],
-        specs=specs,
+        Request(
+            recipe,
+            data=data,
+            size=size,
+            profile=profile,
+            out=out,
+            resume=resume,
+            data_root=data_root,
+            device=device,
+            workers=workers,
+            sets=sets or [],
+            specs=specs,
+        )
     )
 
 

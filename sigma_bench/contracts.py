@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
@@ -139,20 +139,45 @@ class Evaluator(Protocol):
 
 
 class Objective(Protocol):
-    """What is minimised. The same loop drives pretraining, finetuning and repetition counting."""
+    """What is minimised. The same loop drives pretraining, finetuning and repetition counting.
+
+    Attributes:
+        module: What is trained and saved.
+        net: The module that `step` calls to get from a batch to losses; the loop replaces it by one that averages
+            gradients over processes.
+        watch: Set by the loop for the micro-batches of a step that will be logged.
+        surveys: Whether `survey` has to see all micro-batches of an optimiser step before the first is stepped.
+    """
+
+    module: torch.nn.Module
+    net: torch.nn.Module
+    watch: bool
+    surveys: bool
 
     def batches(self, epoch: int, offset: int) -> Iterator[Any]:
         """Yield the micro-batches of `epoch`, the first `offset` of them left out."""
+        ...
+
+    def survey(self, batches: Sequence[Any]) -> None:
+        """Prepare what depends on all micro-batches of an optimiser step; each of them is then stepped in order."""
         ...
 
     def step(self, batch: Any) -> Mapping[str, torch.Tensor]:
         """Return the losses of a micro-batch; `loss` is the one that is minimised."""
         ...
 
+    def watched(self) -> dict[str, float]:
+        """Return numbers of the watched step beside the losses; every process calls this, and gets the same."""
+        ...
+
     def state_dict(self) -> dict[str, Any]:
-        """Return what a resumed run needs beside weights and optimiser."""
+        """Return what a resumed run needs of this process beside weights and optimiser."""
+        ...
+
+    def merge(self, states: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Return the state of the run from those of its processes."""
         ...
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take back what `state_dict` returned."""
+        """Take back the state of the run; a run may go on with another number of processes."""
         ...

@@ -68,6 +68,14 @@ class Ranks:
         """Return which of `count` pieces this process takes."""
         return share(count, self.rank, self.world)
 
+    def store(self, name: str) -> Any:
+        """Return a torch.distributed store under a name of its own, None where this process is alone."""
+        if self.world == 1:
+            return None
+        from torch.distributed.distributed_c10d import PrefixStore
+
+        return PrefixStore(name, self._store)
+
     def send(self, message: Mapping[str, Any]) -> None:
         """Tell all others something, from rank 0."""
         if self.world > 1:
@@ -191,17 +199,6 @@ def joined() -> Iterator[Ranks]:
         ranks.leave()
         raise
     ranks.leave()
-
-
-def only_one(what: str) -> None:
-    """Refuse to do by several processes what each of them would do whole.
-
-    Raises:
-        UserError: This process was started together with others.
-    """
-    rank, world, _ = _numbers()
-    if world > 1:
-        raise UserError(f"{what} runs in one process, and this is process {rank} of {world}: start it without torchrun")
 
 
 def _numbers() -> tuple[int, int, int]:

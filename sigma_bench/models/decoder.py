@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from sigma_bench.models.vit import EPS, Block, xavier_init
+from sigma_bench.models.vit import EPS, Block, through, xavier_init
 
 
 class Decoder(nn.Module):
@@ -33,6 +33,7 @@ class Decoder(nn.Module):
         norm_eps: float = EPS,
     ) -> None:
         super().__init__()
+        self.recompute = False
         self.blocks = nn.ModuleList(Block(dim, heads, mlp_hidden, eps) for _ in range(depth))
         self.norm = nn.LayerNorm(dim, eps=norm_eps)
         self.head = nn.Linear(dim, out_dim)
@@ -40,7 +41,6 @@ class Decoder(nn.Module):
 
     def forward(self, x_BND: torch.Tensor, last: int) -> torch.Tensor:
         """Return the predictions for the `last` tokens of each sample, (B, last, out_dim)."""
-        for block in self.blocks:
-            x_BND = block(x_BND)
+        x_BND = through(self.blocks, x_BND, self.recompute)
         out: torch.Tensor = self.head(self.norm(x_BND[:, -last:]))
         return out

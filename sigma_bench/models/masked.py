@@ -64,6 +64,15 @@ class MaskedVideoModel(nn.Module):
         out: torch.Tensor = self.decoder(torch.cat((shown, hidden), 1), masked_ids.shape[1])
         return out
 
+    def recompute_activations(self) -> None:
+        """Keep no activations inside the blocks; the backward pass computes them again."""
+        self.encoder.recompute = self.decoder.recompute = True
+
+    def compile_blocks(self) -> None:
+        """Compile each block of encoder and decoder, in place; names of parameters stay."""
+        for block in (*self.encoder.blocks, *self.decoder.blocks):
+            block.compile(dynamic=False)
+
     @torch.no_grad()
     def normalize_prototypes(self) -> None:
         """Scale the prototypes to unit length in place; no gradient passes through it.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from sigma_bench.contracts import EncoderSpec, Tokens, UserError, Verified
 from sigma_bench.models.positions import sincos_1d
@@ -127,6 +129,14 @@ class Block(nn.Module):
         return out
 
 
+def through(blocks: Iterable[nn.Module], x_BND: torch.Tensor, recompute: bool) -> torch.Tensor:
+    """Return the tokens after all blocks; with `recompute`, what a block needs for its gradient is not kept."""
+    for block in blocks:
+        keep = not (recompute and torch.is_grad_enabled())
+        x_BND = block(x_BND) if keep else checkpoint(block, x_BND, use_reentrant=False)
+    return x_BND
+
+
 class PatchEmbed(nn.Module):
     """Non-overlapping tubelets, each one projected by the same linear map.
 
@@ -205,6 +215,7 @@ class VideoViT(nn.Module):
         self.grid = (frames // tubelet, image_size // patch, image_size // patch)
         self.clip_shape = (3, frames, image_size, image_size)
         self.eps = eps
+        self.recompute = False
         self.patch_embed = PatchEmbed(patch, tubelet, dim)
         self.blocks = nn.ModuleList(Block(dim, heads, mlp_hidden, eps, cosine) for _ in range(depth))
         self.norm = nn.LayerNorm(dim, eps=eps) if norm else nn.Identity()
@@ -241,8 +252,7 @@ class VideoViT(nn.Module):
         last = block_of(layer, depth)
         ids = None if visible is None else token_ids(visible).to(clips.device)
         x = self._embed(clips, ids)
-        for block in self.blocks[: last + 1]:
-            x = block(x)
+        x = through(self.blocks[: last + 1], x, self.recompute)
         if norm and last == depth - 1:
             x = self.norm(x)
         cls = None

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 import torch
 import torch.distributed as dist
-import torch.nn.functional as F
 
+from sigma_bench.losses.clustering import ClusteringSettings, balance_weights, clustering_loss
 from sigma_bench.losses.reconstruction import feature_l2, pixel_mse
-from sigma_bench.losses.sinkhorn import sinkhorn
-from sigma_bench.losses.swapped import swapped_cross_entropy
 from sigma_bench.models.masked import MaskedVideoModel
 from sigma_bench.models.selection import take, token_ids
 from sigma_bench.pretrain.targets import normalized, raw_tubes, unit_range
-
-
-@dataclass(frozen=True)
-class Clustering:
-    """How scores become assignments and losses."""
-
-    epsilon: float = 0.05
-    iterations: int = 10
-    temperature: float = 0.1
-    hard: bool = True
 
 
 def pixel_targets(
@@ -86,16 +74,17 @@ def sigma_forward(
     model: MaskedVideoModel,
     clips: torch.Tensor,
     mask: torch.Tensor,
-    settings: Clustering,
+    settings: ClusteringSettings,
     targets: torch.Tensor | None = None,
     normalize: bool = True,
     group: dist.ProcessGroup | None = None,
+    weights: tuple[torch.Tensor, torch.Tensor] | None = None,
+    watch: bool = False,
 ) -> dict[str, torch.Tensor]:
     """Return the losses of SIGMA and what they are made of.
 
     The prototypes are first scaled to unit length in place. Scores of the projected targets train phi and the
-    prototypes; scores of the decoder are taken with the prototypes detached. Scores, assignments and losses are float32
-    at any precision of the networks.
+    prototypes; scores of the decoder are taken with the prototypes detached.
 
     Args:
         model: A model with prototypes, and with `head` as phi unless the targets are features already.
@@ -105,37 +94,59 @@ def sigma_forward(
         targets: What phi is fed for the masked tokens, (B, N_masked, P); the pixels of the tubes where None.
         normalize: Normalise pixel targets per tube and colour channel.
         group: Processes that share the balance of the assignments.
+        weights: The balance of both branches, found by `sigma_balance`; None: it is found over this batch.
+        watch: Also measure the entropy of the assignments.
 
     Returns:
-        `loss`, `loss1` and `loss2` (scalars); `scores1`, `q1`, `scores2`, `q2` (B*N_masked, K); `targets`, `projected`
-        and `decoded` (B, N_masked, ...).
+        `loss`, `loss1` and `loss2` (scalars); `labels1` and `labels2` (B*N_masked,); `entropy1` (scalar, where
+        watched); `targets`, `projected` and `decoded` (B, N_masked, ...).
 
     Raises:
         ValueError: The model has no prototypes.
-        FloatingPointError: A score is infinite or not a number.
     """
     model.normalize_prototypes()
     targets, projected, decoded = _branches(model, clips, mask, targets, normalize)
     assert model.prototypes is not None
-    with torch.autocast(clips.device.type, enabled=False):
-        prototypes = model.prototypes.float()
-        scores1 = F.normalize(projected.float(), dim=-1).flatten(0, 1) @ prototypes.t()
-        scores2 = F.normalize(decoded.float(), dim=-1).flatten(0, 1) @ prototypes.detach().t()
-        q1 = sinkhorn(scores1, settings.epsilon, settings.iterations, group)
-        q2 = sinkhorn(scores2, settings.epsilon, settings.iterations, group)
-        loss = swapped_cross_entropy(scores1, scores2, q1, q2, settings.temperature, settings.hard)
-    return {
+    loss = clustering_loss(
+        projected.flatten(0, 1), decoded.flatten(0, 1), model.prototypes, settings, group, weights, watch
+    )
+    found = {
         "loss": loss.total,
         "loss1": loss.first,
         "loss2": loss.second,
-        "scores1": scores1,
-        "q1": q1,
-        "scores2": scores2,
-        "q2": q2,
+        "labels1": loss.labels1_M,
+        "labels2": loss.labels2_M,
         "targets": targets,
         "projected": projected,
         "decoded": decoded,
     }
+    return found if loss.entropy1 is None else {**found, "entropy1": loss.entropy1}
+
+
+def sigma_balance(
+    model: MaskedVideoModel,
+    parts: Iterable[tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]],
+    settings: ClusteringSettings,
+    normalize: bool = True,
+    group: dist.ProcessGroup | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the balance of both branches over several micro-batches, as if they were one batch; without gradient.
+
+    Args:
+        model: As for `sigma_forward`.
+        parts: Normalised clips, mask and targets (or None) of each micro-batch.
+        settings: Sinkhorn settings.
+        normalize: Normalise pixel targets per tube and colour channel.
+        group: Processes that share the balance.
+    """
+    with torch.no_grad():
+        model.normalize_prototypes()
+        assert model.prototypes is not None
+        found = [_branches(model, clips, mask, targets, normalize)[1:] for clips, mask, targets in parts]
+        projected = [branches[0].flatten(0, 1) for branches in found]
+        decoded = [branches[1].flatten(0, 1) for branches in found]
+        del found
+        return balance_weights(projected, decoded, model.prototypes, settings, group)
 
 
 def _branches(

@@ -60,7 +60,7 @@ class MaskedObjective:
             self.module.compile_blocks()
         self.net: nn.Module = _Net(self.module, self.losses)
         self.watch = False
-        self.monitors: dict[str, float] = {}
+        self._noted: list[dict[str, float]] = []
         self._surveyed: deque[Prepared] = deque()
 
     def build(self) -> MaskedVideoModel:
@@ -68,7 +68,7 @@ class MaskedObjective:
         raise NotImplementedError
 
     def losses(self, prepared: Prepared) -> Losses:
-        """Return the losses of a micro-batch; where `watch` is set, also set `monitors`."""
+        """Return the losses of a micro-batch; where `watch` is set, also `note` what is watched."""
         raise NotImplementedError
 
     def batches(self, epoch: int, offset: int) -> Iterator[Batch]:
@@ -76,7 +76,7 @@ class MaskedObjective:
         return self.loader.epoch(epoch, offset)
 
     def prepare(self, batch: Batch) -> Prepared:
-        """Return normalised clips, masks and the teacher's features. Masks depend on a clip and its seed words alone."""
+        """Return normalised clips, their masks and the teacher's features."""
         clips = transforms.normalize(batch.clips, IMAGENET_MEAN, IMAGENET_STD)
         mask = self.masking(batch.clips, batch.seeds)
         if self.teacher is None:
@@ -94,6 +94,13 @@ class MaskedObjective:
         prepared = self._surveyed.popleft() if self._surveyed else self.prepare(batch)
         found: Losses = self.net(prepared)
         return found
+
+    def watched(self) -> dict[str, float]:
+        """Return the monitors of the watched step: means over its micro-batches and over the processes."""
+        names = list(self._noted[0]) if self._noted else []
+        means = {name: sum(noted[name] for noted in self._noted) / len(self._noted) for name in names}
+        self._noted = []
+        return self.processes.mean(means)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what this process could not decode, and with what it decoded the rest."""
@@ -162,7 +169,7 @@ class Pixels(MaskedObjective):
         assert isinstance(self.recipe.target, PixelTarget)
         found = forward.pixel_forward(self.module, prepared.clips, prepared.mask, self.recipe.target.normalize)
         if self.watch:
-            self.monitors = {"decoded_std": monitor.feature_std(found["decoded"])}
+            self._noted.append({"prediction_std": monitor.feature_std(found["decoded"])})
         return {"loss": found["loss"]}
 
 
@@ -199,6 +206,7 @@ class Sigma(_Featured):
         self.group = None if c.balance == "local" else self.processes.group
         self.prototypes = c.prototypes
         self._balance: tuple[torch.Tensor, torch.Tensor] | None = None
+        self._labels: torch.Tensor | None = None
 
     def survey(self, batches: Sequence[Batch]) -> None:
         """Balance the assignments over all micro-batches of an optimiser step and over all processes."""
@@ -218,21 +226,25 @@ class Sigma(_Featured):
             self._balance,
             self.watch,
         )
-        losses = {name: found[name] for name in ("loss", "loss1", "loss2")}
         if self.watch:
-            self.monitors = self._watched(found)
-        return losses
+            counts = monitor.label_counts(found["labels1"], self.prototypes)
+            self._labels = counts if self._labels is None else self._labels + counts
+            self._noted.append(
+                {
+                    "from_uniform": monitor.distance_from_uniform(float(found["loss"].detach()), self.prototypes),
+                    "assignment_entropy": monitor.relative_entropy(float(found["entropy1"]), self.prototypes),
+                    "target_std": monitor.feature_std(found["projected"]),
+                    "prediction_std": monitor.feature_std(found["decoded"]),
+                }
+            )
+        return {name: found[name] for name in ("loss", "loss1", "loss2")}
 
-    def _watched(self, found: Mapping[str, torch.Tensor]) -> dict[str, float]:
-        counts = self.processes.total(torch.bincount(found["labels1"], minlength=self.prototypes))
-        return {
-            "used_prototypes": monitor.used_prototypes(counts),
-            "usage_entropy": monitor.usage_entropy(counts),
-            "assignment_entropy": monitor.relative_entropy(float(found["entropy1"]), self.prototypes),
-            "target_std": monitor.feature_std(found["projected"]),
-            "decoded_std": monitor.feature_std(found["decoded"]),
-            "from_uniform": monitor.distance_from_uniform(float(found["loss"].detach()), self.prototypes),
-        }
+    def watched(self) -> dict[str, float]:
+        """Return the monitors of the watched step; prototypes are counted over all its tokens."""
+        assert self._labels is not None
+        counts, self._labels = self.processes.total(self._labels), None
+        used = {"used_prototypes": monitor.used_prototypes(counts), "usage_entropy": monitor.usage_entropy(counts)}
+        return {**used, **super().watched()}
 
 
 class FeatureL2(_Featured):
@@ -244,10 +256,11 @@ class FeatureL2(_Featured):
             self.module, prepared.clips, prepared.mask, prepared.targets, self.normalized
         )
         if self.watch:
-            projected = found["projected"].detach()
-            self.monitors = {
-                "target_std": monitor.feature_std(projected),
-                "decoded_std": monitor.feature_std(found["decoded"]),
-                "target_std_raw": float(projected.flatten(0, 1).std(0).mean()),
-            }
+            self._noted.append(
+                {
+                    "target_std": monitor.feature_std(found["projected"]),
+                    "prediction_std": monitor.feature_std(found["decoded"]),
+                    "target_std_raw": monitor.feature_std(found["projected"], unit=False),
+                }
+            )
         return {"loss": found["loss"]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ from filelock import FileLock, Timeout
 
 from sigma_bench.contracts import UserError
 from sigma_bench.data.index import Index
-from sigma_bench.data.ranks import only_one
+from sigma_bench.data.ranks import Ranks, joined
 from sigma_bench.progress import say
 from sigma_bench.runs import data as places
-from sigma_bench.runs.machine import git_commit, torch_device
+from sigma_bench.runs.helping import device_of
+from sigma_bench.runs.machine import git_commit
 from sigma_bench.spec import load, roots
 from sigma_bench.spec.recipe import Recipe
 from sigma_bench.train.folder import newest as newest_checkpoint
@@ -32,35 +34,53 @@ ENOUGH = 0.99
 DATA_NAMES = {"k400": "K400", "ssv2": "SSv2"}
 
 
-def pretrain(
-    name: str,
-    *,
-    data: str,
-    size: str,
-    profile: str | None = None,
-    out: Path | None = None,
-    resume: bool = False,
-    data_root: Path | None = None,
-    device: str = "auto",
-    workers: int = 2,
-    sets: Sequence[str] = (),
-    specs: Path | None = None,
-) -> Path:
-    """Train by recipe `name` and return the last checkpoint.
+@dataclass(frozen=True)
+class Request:
+    """What is asked for on the command line of a training."""
+
+    name: str
+    data: str
+    size: str
+    profile: str | None = None
+    out: Path | None = None
+    resume: bool = False
+    data_root: Path | None = None
+    device: str = "auto"
+    workers: int = 2
+    sets: Sequence[str] = ()
+    specs: Path | None = None
+
+    @property
+    def kind(self) -> str:
+        """The overlay of the recipe that the data take."""
+        return "folder" if self.data.startswith("folder:") else self.data
+
+
+def pretrain(request: Request) -> Path:
+    """Train by a recipe and return the last checkpoint.
+
+    Of several processes (see `data.ranks`) the first looks at the run folder and the data, tells the others what it
+    found, prints and writes; all of them train.
 
     Raises:
         UserError: A wrong recipe or setting, no data, or a run folder that is in use for something else.
     """
-    only_one("pretraining")
-    kind = "folder" if data.startswith("folder:") else data
-    recipe = load.recipe(name, data=kind, size=size, profile=profile, sets=sets, specs=specs)
-    folder = out or Path("runs") / f"{recipe.name}.{kind}.{size}.seed{recipe.train.seed}"
-    say(_headline(recipe, data, size, folder))
-    resolved = load.dump(recipe)
-    with _alone(folder):
-        own = not roots.find("pretrain", name, specs=specs).resolve().is_relative_to(roots.shipped().resolve())
-        system = _system(recipe, kind, own)
-        return _pretrain(recipe, resolved, system, data, folder, resume, data_root, device, workers)
+    recipe = load.recipe(
+        request.name,
+        data=request.kind,
+        size=request.size,
+        profile=request.profile,
+        sets=request.sets,
+        specs=request.specs,
+    )
+    folder = request.out or Path("runs") / f"{recipe.name}.{request.kind}.{request.size}.seed{recipe.train.seed}"
+    with joined() as ranks:
+        device = device_of(request.device, ranks)
+        if ranks.rank > 0:
+            return _follow(request, recipe, folder, ranks, device)
+        say(_headline(recipe, request.data, request.size, folder))
+        with _alone(folder):
+            return _lead(request, recipe, folder, ranks, device)
 
 
 @contextmanager
@@ -74,40 +94,65 @@ def _alone(folder: Path) -> Iterator[None]:
         raise UserError(f"{folder}: another process trains in it; wait for it, or give another --out") from error
 
 
-def _pretrain(
-    recipe: Recipe,
-    resolved: str,
-    system: dict[str, Any],
-    data: str,
-    folder: Path,
-    resume: bool,
-    data_root: Path | None,
-    device: str,
-    workers: int,
-) -> Path:
-    start = _resumable(folder, resolved, resume)
+def _lead(request: Request, recipe: Recipe, folder: Path, ranks: Ranks, device: str) -> Path:
+    """Look at the run folder and the data, tell the other processes, and train with them."""
+    start = _resumable(folder, load.dump(recipe), request.resume)
     if start is not None and int(start.stem.removeprefix("step-")) >= (recipe.train.steps or 10**12):
         say(f"{folder}: complete, nothing to do")
+        ranks.send({"do": "end"})
         return start
-    listed = places.pretraining_index(data, data_root)
-    index, reasons = places.decodable(listed, workers, places.TRAINING_DECODER)
+    listed = places.pretraining_index(request.data, request.data_root)
+    index, reasons = places.decodable(listed, request.workers, places.TRAINING_DECODER)
     for broken, reason in list(reasons.items())[:SHOWN]:
         say(f"left out: {broken}: {reason}")
     if reasons:
         if len(reasons) > SHOWN:
             say(f"left out: {len(reasons) - SHOWN} more, all named in {folder / 'data.json'}")
         say(f"{len(reasons)} of {listed.count} files cannot be decoded; training on the other {index.count}")
-    system = _without_name(system, index.count, listed.count)
+    own = (
+        not roots.find("pretrain", request.name, specs=request.specs)
+        .resolve()
+        .is_relative_to(roots.shipped().resolve())
+    )
+    system = _without_name(_system(recipe, request.kind, own), index.count, listed.count)
     if start is not None:
         _same_data(folder, index)
-    from sigma_bench.runs.training import train
-
     content = _data(listed, index, reasons)
-    last, loader = train(recipe, index, folder, start, system, torch_device(device), workers, content)
-    replaced = {"replaced": loader.replaced.reasons, "replaced_draws": loader.replaced.draws}
-    write_json(folder / "data.json", {**content, **replaced, "decoders": loader.decoders})
+    ranks.send({"do": "train", "start": start and start.name, "left_out": sorted(reasons), "sha256": index.sha256})
+    from sigma_bench.runs.training import train
+    from sigma_bench.train.distributed import together
+
+    with together(ranks, device) as processes:
+        last, counts = train(recipe, index, folder, start, system, processes, request.workers, content)
+    replaced = {"replaced": counts["replaced"], "replaced_draws": counts["draws"], "decoders": counts["decoders"]}
+    write_json(folder / "data.json", {**content, **replaced})
     say(str(last))
     return last
+
+
+def _follow(request: Request, recipe: Recipe, folder: Path, ranks: Ranks, device: str) -> Path:
+    """Train as the first process says, on the list that it found.
+
+    Raises:
+        UserError: The list of this machine is another one.
+    """
+    told = ranks.receive()
+    if told["do"] == "end":
+        return folder
+    listed = places.pretraining_index(request.data, request.data_root)
+    left_out = set(told["left_out"])
+    index = listed.select([row for row, name in enumerate(listed.ids) if name not in left_out])
+    if index.sha256 != told["sha256"]:
+        raise UserError(
+            f"{listed.root}: process {ranks.rank} finds {index.count} samples in the list of {listed.name} that are "
+            "not those of process 0; all machines need the same lists and videos"
+        )
+    start = folder / "checkpoints" / told["start"] if told["start"] else None
+    from sigma_bench.runs.training import train
+    from sigma_bench.train.distributed import together
+
+    with together(ranks, device) as processes:
+        return train(recipe, index, folder, start, {}, processes, request.workers, {})[0]
 
 
 def _headline(recipe: Recipe, data: str, size: str, folder: Path) -> str:

@@ -17,8 +17,10 @@ from sigma_bench.runs.data import TRAINING_DECODER
 from sigma_bench.runs.machine import set_threads
 from sigma_bench.spec import load
 from sigma_bench.spec.recipe import Recipe
+from sigma_bench.train import distributed, loop, optim, schedule
 from sigma_bench.train import folder as folders
-from sigma_bench.train import loop, optim, schedule
+from sigma_bench.train.distributed import Processes
+from sigma_bench.train.plan import Plan
 
 
 def train(
@@ -27,11 +29,13 @@ def train(
     folder: Path,
     start: Path | None,
     system: dict[str, Any],
-    device: str,
+    processes: Processes,
     workers: int,
     data: Mapping[str, Any],
-) -> tuple[Path, TrainingLoader]:
-    """Train on `index` and return the last checkpoint and the loader, which knows what it could not decode.
+) -> tuple[Path, dict[str, Any]]:
+    """Train on `index` and return the last checkpoint and the state of the objective: what was not decoded, and how.
+
+    Every process of a run calls this; the first prints and writes.
 
     Args:
         recipe: The resolved recipe, saved in `folder`.
@@ -39,13 +43,17 @@ def train(
         folder: The run folder.
         start: Checkpoint to go on from.
         system: Description stored with every checkpoint.
-        device: Torch device.
-        workers: Decoding processes.
+        processes: Those that train together.
+        workers: Decoding processes of each of them.
         data: What is trained on, saved in `folder` before the first step.
+
+    Raises:
+        UserError: The global batch cannot be met by these processes.
     """
     t = recipe.train
+    micro = distributed.micro_batch(t.global_batch, t.micro_batch, processes.world)
     threads = set_threads(t.threads, workers)
-    micro = t.micro_batch or t.global_batch
+    tell = say if processes.leader else _silent
     with DecodePool("sigma_bench.data.load:load_clips", workers=workers) as pool:
         loader = TrainingLoader(
             index,
@@ -55,35 +63,67 @@ def train(
             global_batch=t.global_batch,
             size=recipe.model.image_size,
             seed=t.seed,
-            device=device,
+            rank=processes.rank,
+            world=processes.world,
+            device=processes.device,
             on_broken=lambda broken, reason: say(f"replaced: {broken}: {reason}"),
         )
         if index.count < t.global_batch:
-            say(f"{index.count} clips are fewer than the global batch of {t.global_batch}: they are sampled repeatedly")
-        objective = registry.get("objectives", recipe.objective)(recipe, loader, device)
-        plan = _plan(recipe, loader)
-        say(
-            f"{index.count} clips, {plan.steps} steps of {t.global_batch} clips ({plan.accumulation} x {micro}), "
-            f"peak rate {t.lr:.3g} = {t.base_lr:.3g} x {t.global_batch}/{t.lr_per}, {t.precision}, "
-            f"{device}, {threads} thread{'s' if threads > 1 else ''}" + (f", from {start.name}" if start else "")
-        )
+            tell(
+                f"{index.count} clips are fewer than the global batch of {t.global_batch}: they are sampled repeatedly"
+            )
+        objective = registry.get("objectives", recipe.objective)(recipe, loader, processes)
+        plan = _plan(recipe, loader, micro * processes.world)
+        numbers = _numbers(recipe, plan, micro, processes.world)
+        tell(_announcement(recipe, index, numbers, processes.device, threads, start))
         optimizer = optim.adamw(optim.pretraining_groups(objective.module, t.weight_decay), t.lr, t.betas)
-        if start is None:
+        if start is None and processes.leader:
             folders.write_json(folder / "data.json", data)
             folders.write_text(folder / "recipe.yaml", load.dump(recipe))
-        last = loop.fit(
-            objective,
-            objective.module,
-            optimizer,
-            plan,
-            folder,
-            {"encoder": _encoder(objective.module), "system": system},
-            device,
-            resume=start,
-            title=recipe.name,
-            on_log=lambda record: record.update(objective.monitors),
-        )
-    return last, loader
+        extra = {"encoder": _encoder(objective.module), "system": system, "numbers": numbers}
+        last = loop.fit(objective, optimizer, plan, folder, extra, processes, resume=start, title=recipe.name)
+        counts = objective.merge(processes.gather(objective.state_dict()))
+    return last, counts
+
+
+def _silent(text: str) -> None:
+    """Say nothing: another process says it."""
+
+
+def _numbers(recipe: Recipe, plan: Plan, micro: int, world: int) -> dict[str, Any]:
+    """Return the sizes and rates that a run comes to on so many processes; they are printed and stored."""
+    t, c = recipe.train, recipe.clustering
+    numbers: dict[str, Any] = {
+        "global_batch": t.global_batch,
+        "processes": world,
+        "micro_batch": micro,
+        "accumulation": plan.accumulation,
+        "base_lr": t.base_lr,
+        "lr": t.lr,
+        "steps": plan.steps,
+        "steps_per_epoch": plan.steps_per_epoch,
+    }
+    if c is not None:
+        sizes = {"step": t.global_batch, "micro": micro * world, "local": micro}
+        numbers["assignment_batch"] = sizes[c.balance]
+    return numbers
+
+
+def _announcement(
+    recipe: Recipe, index: Index, n: Mapping[str, Any], device: str, threads: int, start: Path | None
+) -> str:
+    t = recipe.train
+    parts = [
+        f"{index.count} clips, {n['steps']} steps of {n['global_batch']} clips "
+        f"({n['processes']} process{'es' if n['processes'] > 1 else ''} x {n['accumulation']} x {n['micro_batch']})",
+        f"peak rate {t.lr:.3g} = {t.base_lr:.3g} x {t.global_batch}/{t.lr_per}",
+        *([f"assignments balanced over {n['assignment_batch']} clips"] if "assignment_batch" in n else []),
+        t.precision,
+        device,
+        f"{threads} thread{'s' if threads > 1 else ''}",
+        *([f"from {start.name}"] if start else []),
+    ]
+    return ", ".join(parts)
 
 
 def _requests(recipe: Recipe, index: Index) -> Any:
@@ -105,19 +145,21 @@ def _requests(recipe: Recipe, index: Index) -> Any:
     return make
 
 
-def _plan(recipe: Recipe, loader: TrainingLoader) -> loop.Plan:
+def _plan(recipe: Recipe, loader: TrainingLoader, at_once: int) -> Plan:
     t, per_epoch = recipe.train, loader.steps_per_epoch
     steps = t.steps if t.steps is not None else (t.epochs or 0) * per_epoch
     warmup = t.warmup_steps if t.warmup_steps is not None else (t.warmup_epochs or 0) * per_epoch
     final = t.min_lr * t.global_batch / t.lr_per
-    return loop.Plan(
+    return Plan(
         lrs=schedule.cosine_with_warmup(t.lr, final, steps, warmup),
         steps_per_epoch=per_epoch,
-        accumulation=t.global_batch // (t.micro_batch or t.global_batch),
+        accumulation=t.global_batch // at_once,
         global_batch=t.global_batch,
         precision=t.precision,
         log_every=t.log_every,
         save_every=t.save_every,
+        keep=t.keep,
+        keep_every=t.keep_every,
     )
 
 

@@ -39,6 +39,8 @@ class TeacherTarget(Spec):
     """File of its weights, `random` for an untrained one; null: those of the name, from the hub's cache."""
     normalize: bool
     """Standardise every channel over all tokens of a clip."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Autocast of the teacher; the released code runs it in fp32."""
 
 
 AnyTarget = Annotated[PixelTarget | MlpTarget | TeacherTarget, Field(discriminator="kind")]

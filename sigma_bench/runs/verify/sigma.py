@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 
-from sigma_bench.losses.swapped import swapped_cross_entropy
+from sigma_bench.losses.clustering import ClusteringSettings, clustering_loss
+from sigma_bench.losses.sinkhorn import sinkhorn
 from sigma_bench.models.masked import MaskedVideoModel
-from sigma_bench.pretrain.forward import Clustering, sigma_forward
+from sigma_bench.pretrain.forward import sigma_forward
 from sigma_bench.pretrain.projector import MlpProjector
 from sigma_bench.pretrain.teacher import FrozenTeacher
 from sigma_bench.runs.verify.teacher import compare_features, targets_of, teacher_of
@@ -40,7 +43,7 @@ def _steps(golden: Golden, teacher: FrozenTeacher | None, ties: int) -> None:
     values = golden.values
     config = values["config"]
     model = masked_model_of(config, values["state_dict"], golden.device)
-    settings = Clustering(config["eps"], config["it"], config["tau"], hard=True)
+    settings = ClusteringSettings(config["eps"], config["it"], config["tau"], hard=True)
     optimizer = adamw(pretraining_groups(model, config.get("weight_decay", WEIGHT_DECAY)), 0.0)
     for step, (rate, loss) in enumerate(steps_of(values)):
         clips, mask = clips_of(values["video_u8"][step], golden.device), values["mask"][step]
@@ -64,7 +67,7 @@ def _steps(golden: Golden, teacher: FrozenTeacher | None, ties: int) -> None:
 
 
 def _first_step(
-    golden: Golden, model: MaskedVideoModel, out: dict[str, torch.Tensor], settings: Clustering, ties: int
+    golden: Golden, model: MaskedVideoModel, out: dict[str, torch.Tensor], settings: ClusteringSettings, ties: int
 ) -> None:
     values: dict[str, Any] = golden.values
     into = golden.into
@@ -72,15 +75,18 @@ def _first_step(
     into.close("labels_step0", out["targets"], values["labels_step0"], STEP)
     into.close("decoder_out_step0", out["decoded"], values["decoder_out_step0"], STEP)
     into.close("prototypes_normalised_step0", model.prototypes, values["prototypes_normalised_step0"], STEP)
-    for branch in ("1", "2"):
-        scores, q = values[f"scores{branch}"], values[f"q{branch}"]
-        into.close(f"scores{branch}", out[f"scores{branch}"].view(scores.shape), scores, STEP)
-        into.close(f"q{branch}", out[f"q{branch}"].view(q.shape), q, ASSIGNMENT)
-        likeliest = out[f"q{branch}"].view(q.shape).argmax(-1)
-        into.exact(f"q{branch}_argmax", likeliest, values[f"q{branch}_argmax"], ties)
+    sides = {"1": out["projected"].flatten(0, 1).detach(), "2": out["decoded"].flatten(0, 1).detach()}
+    prototypes = model.prototypes.detach()
+    for branch, side in sides.items():
+        wanted, wanted_q = values[f"scores{branch}"], values[f"q{branch}"]
+        scores = F.normalize(side, dim=-1) @ prototypes.t()
+        into.close(f"scores{branch}", scores.view(wanted.shape), wanted, STEP)
+        q = sinkhorn(scores, settings.epsilon, settings.iterations)
+        into.close(f"q{branch}", q.view(wanted_q.shape), wanted_q, ASSIGNMENT)
+        labels = out[f"labels{branch}"].view(wanted_q.shape[:-1])
+        into.exact(f"q{branch}_argmax", labels, values[f"q{branch}_argmax"], ties)
         into.number(f"loss{branch}_step0", out[f"loss{branch}"].item(), values[f"loss{branch}_step0"], LOSS)
-    branches = (out["scores1"], out["scores2"], out["q1"], out["q2"])
-    soft = swapped_cross_entropy(*branches, temperature=settings.temperature, hard=False)
+    soft = clustering_loss(sides["1"], sides["2"], prototypes, replace(settings, hard=False))
     into.number("derived_soft_loss_step0", soft.total.item(), values["derived_soft_loss_step0"], LOSS)
     norms = gradient_norms(model)
     into.norms("grad_norms", norms, values["grad_norms"], GRADIENT)
