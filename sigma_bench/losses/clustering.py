@@ -30,7 +30,9 @@ from torch.autograd.function import once_differentiable
 
 from sigma_bench.losses.sinkhorn import (
     SAFE_EXPONENT,
+    add_rows,
     all_reduce,
+    most_likely,
     row_blocks,
     weights_by_logarithms,
     weights_by_scaling,
@@ -79,6 +81,7 @@ class ClusteringLoss(NamedTuple):
 
 Weights = tuple[torch.Tensor, torch.Tensor]
 TakeBlock = Callable[[slice, torch.Tensor], None]
+TakeLikelihoods = Callable[[slice, torch.Tensor, torch.Tensor], None]
 
 
 def clustering_loss(
@@ -147,7 +150,9 @@ def balance_weights(
     with torch.no_grad(), torch.autocast(prototypes_KD.device.type, enabled=False):
         prototypes = prototypes_KD.detach().to(_wide(settings))
         run = _Run(settings, _bound((*projected, *decoded), prototypes, group), group)
+        longest = max(len(piece) for piece in projected)
         kernel_MK = prototypes.new_empty(sum(len(piece) for piece in projected), len(prototypes))
+        room_BK = _room(longest, prototypes)
         found = []
         for pieces in (decoded, projected):
             sums_K, start = prototypes.new_zeros(len(prototypes)), 0
@@ -155,7 +160,7 @@ def balance_weights(
                 unit_MD = F.normalize(piece.detach().to(prototypes.dtype), dim=-1, eps=1e-12)
                 for rows in row_blocks(len(piece), len(prototypes), prototypes.device):
                     block = kernel_MK[start : start + rows.stop - rows.start]
-                    run.kernel(run.logits(unit_MD[rows], prototypes), block, sums_K)
+                    run.kernel(run.logits(unit_MD[rows], prototypes, room_BK), block, sums_K)
                     start += len(block)
             found.append(run.balance(kernel_MK, sums_K))
         return found[1], found[0]
@@ -178,22 +183,36 @@ class _Run:
     def shifted(self) -> bool:
         return self.bound / self.settings.temperature > SAFE_EXPONENT / 2
 
-    def product(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        return torch.mm(a.to(self.settings.scores), b.to(self.settings.scores)).to(_wide(self.settings))
+    @property
+    def exact(self) -> bool:
+        """Whether products are taken in the type of everything else."""
+        return self.settings.scores == _wide(self.settings)
 
-    def logits(self, unit_BD: torch.Tensor, prototypes_KD: torch.Tensor) -> torch.Tensor:
-        """Return score / temperature."""
-        return self.product(unit_BD, prototypes_KD.t()).mul_(1 / self.settings.temperature)
+    def product(self, a: torch.Tensor, b: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+        if self.exact:
+            return torch.mm(a, b, out=out)
+        return out.copy_(torch.mm(a.to(self.settings.scores), b.to(self.settings.scores)))
 
-    def exponents(self, logits_BK: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
+    def add_product(self, total: torch.Tensor, a: torch.Tensor, b: torch.Tensor, sign: int) -> None:
+        if self.exact:
+            total.addmm_(a, b, alpha=sign)
+        else:
+            total.add_(torch.mm(a.to(self.settings.scores), b.to(self.settings.scores)), alpha=sign)
+
+    def logits(self, unit_BD: torch.Tensor, prototypes_KD: torch.Tensor, room_BK: torch.Tensor) -> torch.Tensor:
+        """Return score / temperature, written over the room's first rows."""
+        out_BK = room_BK[: len(unit_BD)]
+        return self.product(unit_BD, prototypes_KD.t(), out_BK).mul_(1 / self.settings.temperature)
+
+    def exponents(self, logits_BK: torch.Tensor, out_BK: torch.Tensor) -> torch.Tensor:
         """Return score / epsilon."""
-        return torch.mul(logits_BK, self.settings.temperature / self.settings.epsilon, out=out)
+        return torch.mul(logits_BK, self.settings.temperature / self.settings.epsilon, out=out_BK)
 
     def kernel(self, logits_BK: torch.Tensor, out_BK: torch.Tensor, sums_K: torch.Tensor) -> None:
         """Write what Sinkhorn reads and add it to the sums over tokens."""
         self.exponents(logits_BK, out_BK)
         if self.scaling:
-            sums_K.add_(out_BK.exp_().sum(0))
+            add_rows(sums_K, out_BK.exp_())
 
     def balance(self, kernel_MK: torch.Tensor, sums_K: torch.Tensor) -> torch.Tensor:
         """Return the log weights of the prototypes from the whole kernel."""
@@ -226,34 +245,33 @@ class _Branch:
     def mean_MD(self) -> torch.Tensor:  # noqa: N802
         return self._prototypes[self.labels_M] if self._mean_MD is None else self._mean_MD
 
-    def read(self, keep: TakeBlock, learn: TakeBlock | None) -> None:
+    def read(self, room_BK: torch.Tensor, keep: TakeBlock, learn: TakeLikelihoods | None) -> None:
         """Go once over the scores: fill `lse_M` and `pull_MD`, hand blocks to `keep` and to what learns from p."""
+        run = self._run
         for rows in row_blocks(len(self.unit_MD), len(self._prototypes), self.unit_MD.device):
-            logits_BK = self._run.logits(self.unit_MD[rows], self._prototypes)
+            logits_BK = run.logits(self.unit_MD[rows], self._prototypes, room_BK)
             keep(rows, logits_BK)
-            if self._run.shifted:
-                high_B = logits_BK.amax(1)
-                sums_B = logits_BK.sub_(high_B.unsqueeze(1)).exp_().sum(1)
-                self.lse_M[rows] = sums_B.log().add_(high_B)
-            else:
-                sums_B = logits_BK.exp_().sum(1)
-                self.lse_M[rows] = sums_B.log()
-            p_BK = logits_BK.div_(sums_B.unsqueeze(1))
+            high_B1 = logits_BK.amax(1, keepdim=True) if run.shifted else None
+            likelihoods_BK = (logits_BK if high_B1 is None else logits_BK.sub_(high_B1)).exp_()
+            sums_B1 = likelihoods_BK.sum(1, keepdim=True)
+            self.lse_M[rows] = (sums_B1.log() if high_B1 is None else sums_B1.log().add_(high_B1)).squeeze(1)
+            if not run.exact:  # a narrow type needs values of at most 1
+                likelihoods_BK, sums_B1 = likelihoods_BK.div_(sums_B1), torch.ones_like(sums_B1)
             if self.pull_MD is not None:
-                self.pull_MD[rows] = self._run.product(p_BK, self._prototypes)
+                run.product(likelihoods_BK, self._prototypes, self.pull_MD[rows]).div_(sums_B1)
             if learn is not None:
-                learn(rows, p_BK)
+                learn(rows, likelihoods_BK, sums_B1)
 
     def assign(self, rows: slice, values_BK: torch.Tensor, exponential: bool, learn: TakeBlock | None) -> None:
         """Take the weighted exponents of a block, or their exponentials, as its assignments, which may be taught."""
-        torch.argmax(values_BK, 1, out=self.labels_M[rows])
+        self.labels_M[rows] = most_likely(values_BK)
         if self._mean_MD is None and self.entropy is None:
             return
         q_BK = values_BK.div_(values_BK.sum(1, keepdim=True)) if exponential else torch.softmax(values_BK, 1)
         if self.entropy is not None:
             self.entropy += torch.special.entr(q_BK).sum()
         if self._mean_MD is not None:
-            self._mean_MD[rows] = self._run.product(q_BK, self._prototypes)
+            self._run.product(q_BK, self._prototypes, self._mean_MD[rows])
             if learn is not None:
                 learn(rows, q_BK)
 
@@ -262,28 +280,43 @@ def _scan(
     branch: _Branch,
     run: _Run,
     given_K: torch.Tensor | None,
-    kernel_MK: torch.Tensor | None,
-    learn_p: TakeBlock | None,
+    space: _Space,
+    learn_p: TakeLikelihoods | None,
     learn_q: TakeBlock | None,
 ) -> None:
     """Read a branch and assign its tokens, by the given log weights or by those that balance them."""
+    room_BK, kernel_MK = space.room_BK, space.kernel_MK
     if given_K is not None:
         weights_K = given_K
 
         def at_once(rows: slice, logits_BK: torch.Tensor) -> None:
-            branch.assign(rows, run.exponents(logits_BK).add_(weights_K), False, learn_q)
+            values_BK = run.exponents(logits_BK, kernel_MK[: len(logits_BK)]).add_(weights_K)
+            branch.assign(rows, values_BK, False, learn_q)
 
-        branch.read(at_once, learn_p)
+        branch.read(room_BK, at_once, learn_p)
         return
-    assert kernel_MK is not None
-    kernel, sums_K = kernel_MK, kernel_MK.new_zeros(kernel_MK.shape[1])
-    branch.read(lambda rows, logits_BK: run.kernel(logits_BK, kernel[rows], sums_K), learn_p)
-    balanced_K = run.balance(kernel, sums_K)
+    sums_K = kernel_MK.new_zeros(kernel_MK.shape[1])
+    branch.read(room_BK, lambda rows, logits_BK: run.kernel(logits_BK, kernel_MK[rows], sums_K), learn_p)
+    balanced_K = run.balance(kernel_MK, sums_K)
     if run.scaling:
-        balanced_K = balanced_K.exp_()
-    for rows in row_blocks(len(kernel), kernel.shape[1], kernel.device):
-        values_BK = kernel[rows] * balanced_K if run.scaling else kernel[rows] + balanced_K
+        balanced_K.exp_()
+    weigh = torch.mul if run.scaling else torch.add
+    for rows in row_blocks(len(kernel_MK), len(balanced_K), kernel_MK.device):
+        values_BK = weigh(kernel_MK[rows], balanced_K, out=room_BK[: rows.stop - rows.start])
         branch.assign(rows, values_BK, run.scaling, learn_q)
+
+
+@dataclass(frozen=True)
+class _Space:
+    """Memory that both branches use: a block of scores, and what Sinkhorn reads (a block where nothing is balanced)."""
+
+    room_BK: torch.Tensor
+    kernel_MK: torch.Tensor
+
+
+def _room(rows: int, prototypes_KD: torch.Tensor) -> torch.Tensor:
+    block = row_blocks(rows, len(prototypes_KD), prototypes_KD.device)[0]
+    return prototypes_KD.new_empty(block.stop, len(prototypes_KD))
 
 
 class _Clustering(torch.autograd.Function):
@@ -303,18 +336,20 @@ class _Clustering(torch.autograd.Function):
         second = _Branch(run, second_MD, prototypes_KD, wants_second)
         first.entropy = first_MD.new_zeros(()) if run.watch else None
 
-        def learn_p(rows: slice, p_BK: torch.Tensor) -> None:
+        def learn_p(rows: slice, likelihoods_BK: torch.Tensor, sums_B1: torch.Tensor) -> None:
             if run.settings.hard:
-                p_BK[torch.arange(len(p_BK), device=p_BK.device), second.labels_M[rows]] -= 1
-            push_KD.add_(run.product(p_BK.t(), first_MD[rows]))
+                likelihoods_BK.scatter_add_(1, second.labels_M[rows].unsqueeze(1), -sums_B1)
+            run.add_product(push_KD, likelihoods_BK.t(), first_MD[rows] / sums_B1, 1)
 
         def learn_q(rows: slice, q_BK: torch.Tensor) -> None:
-            push_KD.sub_(run.product(q_BK.t(), first_MD[rows]))
+            run.add_product(push_KD, q_BK.t(), first_MD[rows], -1)
 
-        kernel_MK = None if weights else prototypes_KD.new_empty(len(first_MD), len(prototypes_KD))
+        room_BK = _room(len(first_MD), prototypes_KD)
+        kernel_MK = torch.empty_like(room_BK) if weights else room_BK.new_empty(len(first_MD), len(prototypes_KD))
+        space = _Space(room_BK, kernel_MK)
         given1_K, given2_K = weights or (None, None)
-        _scan(second, run, given2_K, kernel_MK, None, learn_q if wants_prototypes else None)
-        _scan(first, run, given1_K, kernel_MK, learn_p if wants_prototypes else None, None)
+        _scan(second, run, given2_K, space, None, learn_q if wants_prototypes else None)
+        _scan(first, run, given1_K, space, learn_p if wants_prototypes else None, None)
 
         losses, gradients = [], []
         for branch, other in ((first, second), (second, first)):

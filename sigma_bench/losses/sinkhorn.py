@@ -9,8 +9,6 @@ iteration runs on logarithms.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 import torch.distributed as dist
 
@@ -20,15 +18,19 @@ stays within e^-68 and M e^68, and of a sum over 3000 prototypes less than 1e-4 
 scores at epsilon 0.03 stay below it whatever they are (2 / 0.03 = 66.7)."""
 FLOOR = -1e30
 """Lowest exponent of the logarithmic form; keeps differences of any float32 scores finite."""
-BLOCK = {"cpu": 1 << 18}
-"""Entries of a block of rows: on a processor what its second-level cache holds, elsewhere `LARGE_BLOCK`."""
-LARGE_BLOCK = 1 << 26
+BLOCK, LARGE_BLOCK = 1 << 20, 1 << 26
+"""Entries of a block of rows: on a processor what its last cache holds, on other devices memory they can spare."""
+CHUNKS = 8
+"""Parts of a row in the search for its largest entry."""
 
 
-def row_blocks(rows: int, columns: int, device: torch.device) -> Iterator[slice]:
-    """Yield slices that cut a matrix into blocks of whole rows, as large as is quick on the device."""
-    step = max(1, BLOCK.get(device.type, LARGE_BLOCK) // columns)
-    return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
+def row_blocks(rows: int, columns: int, device: torch.device) -> list[slice]:
+    """Return slices that cut a matrix into blocks of whole rows, as large as is quick on the device; the first is full.
+
+    On a processor a block is one that stays in cache; elsewhere it bounds the memory of what is computed on the way.
+    """
+    step = max(1, (BLOCK if device.type == "cpu" else LARGE_BLOCK) // columns)
+    return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
 
 
 def sinkhorn(
@@ -74,37 +76,70 @@ def balance(
         )
     with torch.no_grad(), torch.autocast(scores_MK.device.type, enabled=False):
         scores = scores_MK.detach().float()
-        ends = torch.stack((scores.amax(), -scores.amin()))
+        low, high = torch.aminmax(scores)
+        ends = torch.stack((high, -low))
         all_reduce(ends, dist.ReduceOp.MAX, group)
-        high, negative_low = ends.tolist()
-        if not (abs(high) < float("inf") and abs(negative_low) < float("inf")):
+        top, negative_bottom = ends.tolist()
+        if not (abs(top) < float("inf") and abs(negative_bottom) < float("inf")):
             raise FloatingPointError("scores hold infinite or undefined values")
-        exponent_MK = (scores - high).div_(epsilon).clamp_(min=FLOOR)
-        if (high + negative_low) / epsilon <= SAFE_EXPONENT:
-            return weights_by_scaling(exponent_MK.exp_(), iterations, group)
-        return weights_by_logarithms(exponent_MK, iterations, group)
+        scratch_MK, sums_K = torch.empty_like(scores), scores.new_zeros(scores.shape[1])
+        scaling = (top + negative_bottom) / epsilon <= SAFE_EXPONENT
+        for rows in row_blocks(len(scores), len(sums_K), scores.device):
+            block = torch.sub(scores[rows], top, out=scratch_MK[rows]).div_(epsilon)
+            if scaling:
+                add_rows(sums_K, block.exp_())
+            else:
+                block.clamp_(min=FLOOR)
+        if scaling:
+            return weights_by_scaling(scratch_MK, iterations, group, sums_K)
+        return weights_by_logarithms(scratch_MK, iterations, group)
 
 
 def soft_codes(scores_MK: torch.Tensor, log_weights_K: torch.Tensor, epsilon: float) -> torch.Tensor:
     """Return the assignments q (M, K), without gradient, of scores under the prototypes' log weights."""
-    return torch.softmax(_exponents(scores_MK, log_weights_K, epsilon), 1)
+    q_MK = torch.empty_like(scores_MK, dtype=log_weights_K.dtype)
+    for rows in row_blocks(len(q_MK), len(log_weights_K), q_MK.device):
+        q_MK[rows] = torch.softmax(_exponents(scores_MK[rows], log_weights_K, epsilon), 1)
+    return q_MK
 
 
 def codes(scores_MK: torch.Tensor, log_weights_K: torch.Tensor, epsilon: float) -> torch.Tensor:
     """Return the most likely prototype of each token (M,) under the prototypes' log weights."""
-    return _exponents(scores_MK, log_weights_K, epsilon).argmax(1)
+    labels_M = torch.empty(len(scores_MK), dtype=torch.long, device=scores_MK.device)
+    for rows in row_blocks(len(scores_MK), len(log_weights_K), labels_M.device):
+        labels_M[rows] = most_likely(_exponents(scores_MK[rows], log_weights_K, epsilon))
+    return labels_M
 
 
-def _exponents(scores_MK: torch.Tensor, log_weights_K: torch.Tensor, epsilon: float) -> torch.Tensor:
-    scores = scores_MK.detach().to(log_weights_K.dtype)
+def most_likely(values_BK: torch.Tensor) -> torch.Tensor:
+    """Return the place of the largest entry of each row, of equal ones the first.
+
+    Finding the largest value is several times quicker than finding its place, so the place is only sought within the
+    part of the row that holds it.
+    """
+    rows, columns = values_BK.shape
+    if columns % CHUNKS or columns <= CHUNKS**2:
+        return values_BK.argmax(1)
+    parts = values_BK.view(rows, CHUNKS, columns // CHUNKS)
+    part = parts.amax(2).argmax(1)
+    return parts[torch.arange(rows, device=part.device), part].argmax(1) + part * (columns // CHUNKS)
+
+
+def add_rows(sums_K: torch.Tensor, values_BK: torch.Tensor) -> None:
+    """Add the rows of a matrix to a vector."""
+    sums_K.addmv_(values_BK.t(), values_BK.new_ones(len(values_BK)))
+
+
+def _exponents(scores_BK: torch.Tensor, log_weights_K: torch.Tensor, epsilon: float) -> torch.Tensor:
+    scores = scores_BK.detach().to(log_weights_K.dtype)
     return (scores - scores.amax(1, keepdim=True)).div_(epsilon).clamp_(min=FLOOR).add_(log_weights_K)
 
 
 def weights_by_scaling(
     kernel_MK: torch.Tensor,
     iterations: int,
-    group: dist.ProcessGroup | None = None,
-    sums_K: torch.Tensor | None = None,
+    group: dist.ProcessGroup | None,
+    sums_K: torch.Tensor,
 ) -> torch.Tensor:
     """Return the log weights from exp(score / epsilon + constant), whose range must stay within e^`SAFE_EXPONENT`.
 
@@ -112,12 +147,10 @@ def weights_by_scaling(
         kernel_MK: The exponentials; they are read once an iteration.
         iterations: Sinkhorn iterations.
         group: Processes that share the balance.
-        sums_K: Sums of the kernel over its tokens, where they are known already; overwritten.
+        sums_K: Sums of the kernel over the tokens of this process; overwritten.
     """
     if iterations == 0:
         return kernel_MK.new_zeros(kernel_MK.shape[1])
-    if sums_K is None:
-        sums_K = kernel_MK.sum(0)
     all_reduce(sums_K, dist.ReduceOp.SUM, group)
     for _ in range(iterations - 1):
         weights_K = sums_K.amin() / sums_K
