@@ -27,7 +27,7 @@ _JSON = {"selection", "marks", "artifacts"}
 _NUMBERS = {
     *("schema_version", "params_m", "family_guessed", "task_version", "train_count", "train_present", "test_count"),
     *("value", "value_missing_wrong", "interval_low", "interval_high", "seed", "n_expected", "n_present", "n_decoded"),
-    *("limit", "seconds"),
+    *("limit", "seconds", "step", "steps"),
 }
 _TEXT = set(COLUMNS) - _JSON - _NUMBERS
 _ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r"}

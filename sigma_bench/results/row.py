@@ -102,7 +102,11 @@ class Row(BaseModel):
     pretrain_data: Text = ""
     """Data of the pretraining (`K400`, `SSv2`, `mini SSv2`, `supervised`)."""
     epochs: Text = ""
-    """Epochs of the pretraining, as text because of `1600+400`."""
+    """Epochs of the pretraining, as text because of `1600+400`; of a checkpoint in mid-run those it had seen."""
+    step: Natural | None = None
+    """Optimiser steps that the weights had taken in their pretraining; empty: not known."""
+    steps: Natural | None = None
+    """Optimiser steps of the whole pretraining; a row with fewer in `step` is of a run that had not ended."""
     extra_data: Text = ""
     """Further data that had a part in the weights (`IN-1K` of a DINO teacher)."""
     motion_guidance: Literal["yes", "no", "n/a", ""] = ""

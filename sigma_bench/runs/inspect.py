@@ -126,13 +126,14 @@ def _counted(count: Count) -> Facts:
 
 def _joined(file: Path, report: LoadReport, specs: Path | None) -> Facts:
     """Return the zoo entry of the file, known by its digest, and the published rows that its system joins."""
+    from sigma_bench.runs.systems import progress
     from sigma_bench.spec import load
 
     entries = {name: entry.model_dump(mode="json") for name, entry in load.zoo(specs=specs).entries.items()}
     size = file.stat().st_size if file.is_file() else None
     named = next((name for name, entry in entries.items() if report.sha256 in _of_sources(entry, "sha256")), None)
     like = [name for name, entry in entries.items() if size in _of_sources(entry, "bytes")]
-    described = entries[named] if named is not None else report.system
+    described = entries[named] if named is not None else report.system | progress(report.system, report.system)
     return {"zoo": named, "zoo_of_same_size": like if size else [], "published": _rows(described)}
 
 

@@ -180,11 +180,13 @@ def _file(
             )
     description["system"] = described.get("system") or asked
     description |= {name: str(described[name]) for name in DESCRIBED if described.get(name) not in (None, "")}
+    description |= progress(report.system, description, named=as_system is not None)
     description["params_m"] = round(encoder.spec.params / 1e6, 3)
     description.setdefault("backbone", _backbone(encoder))
     description.setdefault("frames", str(encoder.spec.frames))
     unverified = encoder.spec.verified == "none" and report.matched.tensors > 0
     marks = ((UNVERIFIED,) if unverified else ()) + (() if entry is None else _marks(entry, report.sha256))
+    marks += tuple(report.system.get("warnings", ()))
     usual = HEADS_BY_DIM.get(encoder.spec.embed_dim, heads) if entry is None else entry.heads or heads
     by_user = {} if heads in (None, usual) else {"heads": heads}
     marks += tuple(f"read with {name} {value}" for name, value in (by_user | reading.asked).items())
@@ -193,6 +195,29 @@ def _file(
     if report.positions is not None and report.positions.policy != "as is":
         marks += (f"positions: {report.positions}",)
     return Candidate(description, report.sha256, report.headline, lambda device: _placed(encoder, device), marks)
+
+
+def progress(run: Mapping[str, Any], description: Mapping[str, Any], named: bool = False) -> dict[str, Any]:
+    """Return the columns of a row that tell how far the run of a checkpoint was, empty where it does not say.
+
+    Before its end a checkpoint is no published system: it has no method, the epochs it has seen, and its step in the
+    variant, so that its rows stand on a line of their own.
+
+    Args:
+        run: `step`, `steps`, `steps_per_epoch` and `epochs` as the checkpoint states them.
+        description: The columns so far.
+        named: The user named the system (`--as`): then only the steps are told.
+    """
+    step, steps, per_epoch = (run.get(name) for name in ("step", "steps", "steps_per_epoch"))
+    if step is None or steps is None:
+        return {}
+    told: dict[str, Any] = {"step": step, "steps": steps}
+    if step >= steps or named:
+        return told
+    in_epochs = per_epoch and not str(run.get("epochs", "")).endswith("steps")
+    told["epochs"] = f"{step / per_epoch:.4g}" if in_epochs else f"{step} steps"
+    told["variant"] = ", ".join(part for part in (description.get("variant", ""), f"step {step} of {steps}") if part)
+    return {**told, "method": ""}
 
 
 def _check_family(name: str, entry: Entry, report: LoadReport, path: Path | str) -> None:

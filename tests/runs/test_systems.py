@@ -7,7 +7,7 @@ import torch
 
 from sigma_bench.contracts import UserError
 from sigma_bench.models.masked import masked_model
-from sigma_bench.runs.systems import Reading, candidate
+from sigma_bench.runs.systems import Reading, candidate, progress
 from sigma_bench.train import state
 
 SIZES = ("image_size", "patch", "frames", "tubelet", "depth", "heads")
@@ -107,3 +107,53 @@ def test_a_file_is_not_given_the_name_of_a_system_of_another_family(golden):
     file = str(golden / "ckpt_mvd.pth")
     with pytest.raises(UserError, match=r"it is of family sigma, but .* was read as mvd"):
         candidate(file, None, 4, "sigma_mlp_k400_b800", None)
+
+
+def in_mid_run(path, step, numbers, **system):
+    """Write a checkpoint of a run that states how far it was."""
+    own_run(path, "nano", 32, 8, **system)
+    saved = state.load(path)
+    saved.pop("format")
+    state.save(
+        path, {**saved, "step": step, "numbers": numbers, "warnings": ["collapse: constant targets from step 70"]}
+    )
+    return candidate(str(path), None, None, None, None)
+
+
+PUBLISHED = {"system": "sigma_mlp", "method": "SIGMA-MLP", "pretrain_data": "K400", "motion_guidance": "no"}
+
+
+def test_a_checkpoint_before_the_end_says_its_step_and_joins_no_published_row(tmp_path):
+    numbers = {"steps": 800, "steps_per_epoch": 100}
+    half = in_mid_run(tmp_path / "a.pt", 250, numbers, **PUBLISHED, epochs="8")
+    assert {k: half.description[k] for k in ("method", "variant", "epochs", "step", "steps")} == {
+        "method": "",
+        "variant": "step 250 of 800",
+        "epochs": "2.5",
+        "step": 250,
+        "steps": 800,
+    }
+    assert half.marks == ("collapse: constant targets from step 70",)
+    whole = in_mid_run(tmp_path / "b.pt", 800, numbers, **PUBLISHED, epochs="8")
+    assert (whole.description["method"], whole.description["epochs"]) == ("SIGMA-MLP", "8")
+    assert "variant" not in whole.description
+    assert (whole.description["step"], whole.description["steps"]) == (800, 800)
+
+
+def test_a_run_whose_length_is_in_steps_says_steps(tmp_path):
+    numbers = {"steps": 400, "steps_per_epoch": 54}
+    found = in_mid_run(tmp_path / "a.pt", 100, numbers, variant="train.base_lr=1", epochs="400 steps").description
+    assert (found["variant"], found["epochs"]) == ("train.base_lr=1, step 100 of 400", "100 steps")
+
+
+@pytest.mark.parametrize("numbers", [None, [], {"steps": "many"}, {"steps": True}, {"steps": -1}, {"steps": 2**70}])
+def test_a_length_that_is_none_is_not_believed(tmp_path, numbers):
+    found = in_mid_run(tmp_path / "a.pt", 5, numbers, **PUBLISHED, step=7, steps="x", warnings=3).description
+    assert "steps" not in found
+    assert found["method"] == "SIGMA-MLP"
+
+
+def test_a_name_that_the_user_gives_stands_but_the_steps_are_told():
+    run = {"step": 5, "steps": 9, "steps_per_epoch": 1, "epochs": "9"}
+    assert progress(run, {}, named=True) == {"step": 5, "steps": 9}
+    assert progress({**run, "steps": None}, {}) == {}

@@ -14,7 +14,7 @@ from sigma_bench.models.checkpoints.fill import fill
 from sigma_bench.models.checkpoints.geometry import Asked, HeadPolicy, Policy
 from sigma_bench.models.checkpoints.known import OWN, choose
 from sigma_bench.models.checkpoints.report import Count, LoadReport
-from sigma_bench.models.checkpoints.run import FAMILY, described
+from sigma_bench.models.checkpoints.run import FAMILY, described, system
 from sigma_bench.models.checkpoints.source import open_source
 
 
@@ -72,7 +72,6 @@ def load_encoder(
     notes = [*file.notes, *found.notes, *split.notes, *built.notes]
     if split.unexpected:
         notes.append(f"unknown tensors, not used: {', '.join(list(split.unexpected)[:5])}")
-    system = found.beside.get("system") if beside.stated is not None else None
     report = LoadReport(
         path=str(path),
         container=found.container,
@@ -86,7 +85,7 @@ def load_encoder(
         dropped=Count.of(split.dropped if classifier else split.dropped | split.head),
         sha256=file.sha256,
         notes=tuple(notes),
-        system=system if isinstance(system, dict) else {},
+        system=system(found.beside) if beside.stated is not None else {},
         positions=built.positions,
         norm=encoder.spec.has_norm,
         head_policy=asked.head,

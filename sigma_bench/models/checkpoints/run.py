@@ -16,6 +16,8 @@ from sigma_bench.models.checkpoints.geometry import Asked
 from sigma_bench.models.vit import EPS, IMAGENET_MEAN, IMAGENET_STD
 
 FAMILY = "sigma_bench"
+LONGEST_WARNING = 1000
+_HOW_FAR = ("step", "steps", "steps_per_epoch")
 FIELDS = ("image_size", "patch", "frames", "tubelet", "dim", "depth", "heads")
 
 
@@ -75,3 +77,20 @@ def described(beside: Mapping[str, Any], path: Path) -> dict[str, int] | None:
             f"expected positive whole numbers for {', '.join(FIELDS)}"
         )
     return {key: entry[key] for key in FIELDS}
+
+
+def system(beside: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what one of our files says of its run, for rows; empty where it says nothing.
+
+    Beside the entry `system`: `step`, `steps` and `steps_per_epoch` (how far the run was), where they are sound, and
+    `warnings`, what was said while it trained.
+    """
+    entry = beside.get("system")
+    found = {k: v for k, v in entry.items() if k not in (*_HOW_FAR, "warnings")} if isinstance(entry, dict) else {}
+    numbers = beside.get("numbers")
+    stated = {**(numbers if isinstance(numbers, dict) else {}), "step": beside.get("step")}
+    found |= {key: stated[key] for key in _HOW_FAR if type(stated.get(key)) is int and 0 <= stated[key] < 2**63}
+    warnings = beside.get("warnings")
+    said = warnings if isinstance(warnings, list) else []
+    told = [text[:LONGEST_WARNING] for text in said if isinstance(text, str)]
+    return {**found, "warnings": told} if told else found
