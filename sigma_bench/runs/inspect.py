@@ -133,7 +133,7 @@ def _joined(file: Path, report: LoadReport, specs: Path | None) -> Facts:
     size = file.stat().st_size if file.is_file() else None
     named = next((name for name, entry in entries.items() if report.sha256 in _of_sources(entry, "sha256")), None)
     like = [name for name, entry in entries.items() if size in _of_sources(entry, "bytes")]
-    described = entries[named] if named is not None else report.system | progress(report.system, report.system)
+    described = entries[named] if named is not None else {**report.system, **progress(report.system, report.system)}
     return {"zoo": named, "zoo_of_same_size": like if size else [], "published": _rows(described)}
 
 

@@ -109,14 +109,12 @@ def test_a_file_is_not_given_the_name_of_a_system_of_another_family(golden):
         candidate(file, None, 4, "sigma_mlp_k400_b800", None)
 
 
-def in_mid_run(path, step, numbers, **system):
+def in_mid_run(path, at, numbers, **system):
     """Write a checkpoint of a run that states how far it was."""
     own_run(path, "nano", 32, 8, **system)
     saved = state.load(path)
     saved.pop("format")
-    state.save(
-        path, {**saved, "step": step, "numbers": numbers, "warnings": ["collapse: constant targets from step 70"]}
-    )
+    state.save(path, {**saved, "step": at, "numbers": numbers, "warnings": ["collapse: constant targets from step 70"]})
     return candidate(str(path), None, None, None, None)
 
 
