@@ -1,0 +1,180 @@
+"""What the tests of the heartbeat do to processes: each drill forks some, and tells how and when they ended."""
+
+import ctypes
+import json
+import os
+import signal
+import socket
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+
+from sigma_bench.contracts import UserError
+from sigma_bench.data.ranks import joined
+from sigma_bench.train.distributed import together
+from sigma_bench.train.heartbeat import Heartbeat
+
+BEAT_S, SILENCE_S = 0.2, 3.0
+
+
+class Agreed(UserError):
+    """An end that all processes come to together."""
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def quiet_end(rank, beating):
+    time.sleep(0.8 * rank)
+
+
+def quiet_end_of_the_first_last(rank, beating):
+    time.sleep(0.8 * (2 - rank))
+
+
+def agreed_end(rank, beating):
+    time.sleep(0.3 * rank)
+    raise Agreed
+
+
+def exception(rank, beating):
+    if rank == 1:
+        raise ValueError("the 17th clip is purple")
+    time.sleep(60)
+
+
+def exception_of_the_first(rank, beating):
+    if rank == 0:
+        raise ValueError("the 17th clip is purple")
+    time.sleep(60)
+
+
+def mistake(rank, beating):
+    if rank == 2:
+        raise UserError("the disk of the third is empty")
+    time.sleep(60)
+
+
+def killed(rank, beating):
+    if rank == 1:
+        die()
+    time.sleep(60)
+
+
+def killed_first(rank, beating):
+    if rank == 0:
+        die()
+    time.sleep(60)
+
+
+def killed_in_a_collective(rank, beating):
+    dist.all_reduce(torch.ones(1))
+    if rank == 1:
+        die()
+    dist.all_reduce(torch.ones(1))
+
+
+def exception_before_a_collective(rank, beating):
+    dist.all_reduce(torch.ones(1))
+    if rank == 1:
+        raise ValueError("the 17th clip is purple")
+    dist.all_reduce(torch.ones(1))
+
+
+def standing_still(rank, beating):
+    if rank == 1:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    time.sleep(60)
+
+
+def long_step(rank, beating):
+    """Longer than the silence allowed, the interpreter free but for a part of it."""
+    time.sleep(1.5 * SILENCE_S)
+    if rank == 1:
+        ctypes.PyDLL(None).usleep(int(0.5 * SILENCE_S * 1e6))  # a call that keeps the interpreter to itself
+
+
+def amid_a_save(rank, beating):
+    if rank == 0:
+        with beating.undisturbed():
+            time.sleep(2.0)
+            Path(f"{os.environ['DRILL']}.saved").write_text("whole")
+        time.sleep(60)
+    time.sleep(0.5)
+    raise ValueError("the 17th clip is purple")
+
+
+DRILLS = (quiet_end, quiet_end_of_the_first_last, agreed_end, exception, exception_of_the_first, mistake, killed,
+          killed_first, killed_in_a_collective, exception_before_a_collective, standing_still, long_step,
+          amid_a_save)  # fmt: skip
+COLLECTIVE = (killed_in_a_collective, exception_before_a_collective)
+
+
+def process(drill, rank):
+    try:
+        with joined() as ranks:
+            beating = Heartbeat(ranks, BEAT_S, SILENCE_S, agreed=(Agreed,))
+            if drill in COLLECTIVE:
+                with together(ranks, "cpu"), beating:
+                    drill(rank, beating)
+            else:
+                with beating:
+                    drill(rank, beating)
+    except Agreed:
+        return 75
+    except UserError as error:
+        print(f"mistake: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    return 0
+
+
+def start(drill, world, folder):
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = str(free.getsockname()[1])
+    pids, base = [], folder / drill.__name__
+    for rank in range(world):
+        pid = os.fork()
+        if pid == 0:
+            os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(world), "MASTER_ADDR": "localhost",
+                           "MASTER_PORT": port, "DRILL": str(base)}  # fmt: skip
+            os.dup2(os.open(f"{base}.{rank}", os.O_WRONLY | os.O_CREAT), 2)
+            code = 1
+            try:
+                code = process(drill, rank)
+            except BaseException:  # noqa: BLE001 - as the interpreter would, then end without what a fork inherited
+                sys.excepthook(*sys.exc_info())
+            finally:
+                sys.stderr.flush()
+                os._exit(code)
+        pids.append(pid)
+    return pids
+
+
+def main():
+    folder = Path(tempfile.mkdtemp())
+    begun = {drill.__name__: (time.monotonic(), start(drill, 3, folder)) for drill in DRILLS}
+    waiting = {pid: (name, rank) for name, (_, pids) in begun.items() for rank, pid in enumerate(pids)}
+    found = {name: {"codes": {}, "seconds": {}} for name in begun}
+    while waiting:
+        pid, status = os.wait()
+        name, rank = waiting.pop(pid)
+        found[name]["codes"][rank] = os.waitstatus_to_exitcode(status)
+        found[name]["seconds"][rank] = time.monotonic() - begun[name][0]
+        if name == "standing_still" and len(found[name]["codes"]) == 2 and rank != 1:
+            os.kill(begun[name][1][1], signal.SIGKILL)
+    for name, result in found.items():
+        result["said"] = [(folder / f"{name}.{rank}").read_text() for rank in range(3)]
+        result["codes"] = [result["codes"][rank] for rank in range(3)]
+        result["seconds"] = max(s for r, s in result["seconds"].items() if (name, r) != ("standing_still", 1))
+    found["amid_a_save"]["saved"] = (folder / "amid_a_save.saved").exists()
+    json.dump(found, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
