@@ -65,11 +65,22 @@ def evaluate(request: Request) -> int:
 
     Of several processes (see `data.ranks`) the first measures and stores, the others help with the features.
     """
+    request = replace(request, checkpoints=without_checksums(request.checkpoints))
     with joined() as ranks:
         if ranks.rank > 0:
             return help_out(ranks, request.workers, lambda number, pool: _loaded(request, number, ranks, pool))
         with served(ranks):
             return _evaluate_all(request, ranks)
+
+
+def evaluate_here(request: Request) -> int:
+    """Do the same in this process alone, whatever others were started with it."""
+    return _evaluate_all(request, Ranks())
+
+
+def without_checksums(checkpoints: list[str]) -> list[str]:
+    """Return the names but for checksums that stand beside their file, as a pattern like `RUN/checkpoints/*` gives."""
+    return [name for name in checkpoints if name.removesuffix(".sha256") == name or name[:-7] not in checkpoints]
 
 
 def _evaluate_all(request: Request, ranks: Ranks) -> int:
@@ -78,8 +89,8 @@ def _evaluate_all(request: Request, ranks: Ranks) -> int:
     if request.data == "miniature":
         for name in sorted({t.dataset.name for t in tasks}):
             root = places.miniature(name, request.data_root).parent
-    runnable = [task for task in tasks if _runnable(task, root, request.data)]
-    if not runnable:
+    there = [task for task in tasks if runnable(task, root, request.data)]
+    if not there:
         hint = "" if request.data == "miniature" else "; for a try on generated data: --data miniature"
         say(f"nothing could run: `sigma-bench data where` tells where data sets are looked for{hint}")
         return 2
@@ -109,7 +120,7 @@ def _evaluate_all(request: Request, ranks: Ranks) -> int:
             say(system.headline)
             run = replace(run, helpers=helpers(ranks, system, run.device, number))
             runs = [replace(run, seed=seed) for seed in range(seeds)]
-            good, any_ran = _evaluate(system, runnable, runs, suite, request, store)
+            good, any_ran = _evaluate(system, there, runs, suite, request, store)
             failed, ran = failed or not good, ran or any_ran
     for problem in store.problems:
         say(f"note: {problem}")
@@ -128,8 +139,8 @@ def _loaded(request: Request, number: int, ranks: Ranks, pool: DecodePool) -> tu
     return encoder, Run(here, 0, None, request.out, precision=request.precision, pool=pool)
 
 
-def _runnable(task: Task, root: Path | None, data: str) -> bool:
-    """Return whether there is data for a task; say why where there is none."""
+def runnable(task: Task, root: Path | None, data: str) -> bool:
+    """Return whether there is data for a task under `root`; say why where there is none."""
     place = roots.find(task.dataset.name, root)
     if place is None:
         say(f"not run: {task.id}: {roots.missing(task.dataset.name, root)}")

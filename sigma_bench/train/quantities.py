@@ -34,6 +34,7 @@ QUANTITIES: dict[str, Quantity] = {
     "lr": Quantity("optimiser", "", "Learning rate of the step, before the scale of a parameter group."),
     "clips_per_s": Quantity("speed", "clips/s", "Clips trained on a second since the record before, by all processes."),
     "wait_share": Quantity("speed", "share", "Share of that time spent waiting for decoded clips."),
+    "eval_seconds": Quantity("speed", "s", "Seconds that the evaluation of the checkpoint of this step took."),
     "memory_gib": Quantity("memory", "GiB", "Largest memory of the training process so far."),
     "gpu_memory_gib": Quantity("memory", "GiB", "Largest memory that tensors took on the GPU so far."),
 }

@@ -6,7 +6,7 @@ import pytest
 
 from sigma_bench.contracts import Run, UserError
 from sigma_bench.runs.demo import _together
-from sigma_bench.runs.evaluate import Request, evaluate, settings_sha256
+from sigma_bench.runs.evaluate import Request, evaluate, settings_sha256, without_checksums
 from sigma_bench.runs.machine import torch_device
 from sigma_bench.spec import load
 
@@ -78,3 +78,8 @@ def test_a_folder_that_cannot_be_written_to_is_found_before_measuring(tmp_path, 
     request = Request(["x.pth"], tasks=["linear/ucf101"], data_root=tmp_path, **{option: tmp_path / "file" / "inside"})
     with pytest.raises(UserError, match="cannot be written to"):
         evaluate(request)
+
+
+def test_checksums_that_a_pattern_gives_beside_their_files_are_left_out():
+    given = ["a/step-1.pt", "a/step-1.pt.sha256", "b.sha256", "hf://x/y"]
+    assert without_checksums(given) == ["a/step-1.pt", "b.sha256", "hf://x/y"]
