@@ -19,7 +19,7 @@ and K x D: one M x K matrix in float32 (4 M K bytes) plus one block of rows; wit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -28,15 +28,8 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch.autograd.function import once_differentiable
 
-from sigma_bench.losses.sinkhorn import (
-    SAFE_EXPONENT,
-    add_rows,
-    all_reduce,
-    most_likely,
-    row_blocks,
-    weights_by_logarithms,
-    weights_by_scaling,
-)
+from sigma_bench.losses.branch import Branch, Call, Space, room, scan, wide_type
+from sigma_bench.losses.sinkhorn import all_reduce, row_blocks
 
 
 @dataclass(frozen=True)
@@ -80,8 +73,6 @@ class ClusteringLoss(NamedTuple):
 
 
 Weights = tuple[torch.Tensor, torch.Tensor]
-TakeBlock = Callable[[slice, torch.Tensor], None]
-TakeLikelihoods = Callable[[slice, torch.Tensor, torch.Tensor], None]
 
 
 def clustering_loss(
@@ -113,11 +104,11 @@ def clustering_loss(
     """
     _check(projected_MD, decoded_MD, prototypes_KD, settings)
     with torch.autocast(prototypes_KD.device.type, enabled=False):
-        wide = _wide(settings)
+        wide = wide_type(settings)
         first_MD, second_MD = (F.normalize(x.to(wide), dim=-1, eps=1e-12) for x in (projected_MD, decoded_MD))
         prototypes = prototypes_KD.to(wide)
         bound = _bound((projected_MD, decoded_MD), prototypes, group)
-        run = _Run(settings, bound, group, watch)
+        run = Call(settings, bound, group, watch)
         found = _Clustering.apply(first_MD, second_MD, prototypes, run, weights)
         return ClusteringLoss(*found)
 
@@ -148,11 +139,11 @@ def balance_weights(
     for pair in zip(projected, decoded, strict=True):
         _check(*pair, prototypes_KD, settings)
     with torch.no_grad(), torch.autocast(prototypes_KD.device.type, enabled=False):
-        prototypes = prototypes_KD.detach().to(_wide(settings))
-        run = _Run(settings, _bound((*projected, *decoded), prototypes, group), group)
+        prototypes = prototypes_KD.detach().to(wide_type(settings))
+        run = Call(settings, _bound((*projected, *decoded), prototypes, group), group)
         longest = max(len(piece) for piece in projected)
         kernel_MK = prototypes.new_empty(sum(len(piece) for piece in projected), len(prototypes))
-        room_BK = _room(longest, prototypes)
+        room_BK = room(longest, prototypes)
         found = []
         for pieces in (decoded, projected):
             sums_K, start = prototypes.new_zeros(len(prototypes)), 0
@@ -166,159 +157,6 @@ def balance_weights(
         return found[1], found[0]
 
 
-@dataclass(frozen=True)
-class _Run:
-    """Settings of a call, and how its scores may be exponentiated given that none is larger than `bound`."""
-
-    settings: ClusteringSettings
-    bound: float
-    group: dist.ProcessGroup | None = None
-    watch: bool = False
-
-    @property
-    def scaling(self) -> bool:
-        return 2 * self.bound / self.settings.epsilon <= SAFE_EXPONENT
-
-    @property
-    def shifted(self) -> bool:
-        return self.bound / self.settings.temperature > SAFE_EXPONENT / 2
-
-    @property
-    def exact(self) -> bool:
-        """Whether products are taken in the type of everything else."""
-        return self.settings.scores == _wide(self.settings)
-
-    def product(self, a: torch.Tensor, b: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
-        if self.exact:
-            return torch.mm(a, b, out=out)
-        return out.copy_(torch.mm(a.to(self.settings.scores), b.to(self.settings.scores)))
-
-    def add_product(self, total: torch.Tensor, a: torch.Tensor, b: torch.Tensor, sign: int) -> None:
-        if self.exact:
-            total.addmm_(a, b, alpha=sign)
-        else:
-            total.add_(torch.mm(a.to(self.settings.scores), b.to(self.settings.scores)), alpha=sign)
-
-    def logits(self, unit_BD: torch.Tensor, prototypes_KD: torch.Tensor, room_BK: torch.Tensor) -> torch.Tensor:
-        """Return score / temperature, written over the room's first rows."""
-        out_BK = room_BK[: len(unit_BD)]
-        return self.product(unit_BD, prototypes_KD.t(), out_BK).mul_(1 / self.settings.temperature)
-
-    def exponents(self, logits_BK: torch.Tensor, out_BK: torch.Tensor) -> torch.Tensor:
-        """Return score / epsilon."""
-        return torch.mul(logits_BK, self.settings.temperature / self.settings.epsilon, out=out_BK)
-
-    def kernel(self, logits_BK: torch.Tensor, out_BK: torch.Tensor, sums_K: torch.Tensor) -> None:
-        """Write what Sinkhorn reads and add it to the sums over tokens."""
-        self.exponents(logits_BK, out_BK)
-        if self.scaling:
-            add_rows(sums_K, out_BK.exp_())
-
-    def balance(self, kernel_MK: torch.Tensor, sums_K: torch.Tensor) -> torch.Tensor:
-        """Return the log weights of the prototypes from the whole kernel."""
-        if self.scaling:
-            return weights_by_scaling(kernel_MK, self.settings.iterations, self.group, sums_K)
-        return weights_by_logarithms(kernel_MK, self.settings.iterations, self.group)
-
-
-class _Branch:
-    """One branch: its tokens, and what `read` and `assign` leave of their scores.
-
-    Attributes:
-        unit_MD: Tokens of unit length.
-        lse_M: log sum over prototypes of exp(score / temperature).
-        pull_MD: The prototypes' mean under softmax(score / temperature), p C; None unless the tokens need a gradient.
-        labels_M: Most likely prototype of each token under the balanced assignment.
-        mean_MD: The prototypes' mean under that assignment, q C.
-        entropy: Sum of the entropies of the tokens' assignments, or None.
-    """
-
-    def __init__(self, run: _Run, unit_MD: torch.Tensor, prototypes_KD: torch.Tensor, needs_gradient: bool) -> None:
-        self._run, self.unit_MD, self._prototypes = run, unit_MD, prototypes_KD
-        self.lse_M = unit_MD.new_empty(len(unit_MD))
-        self.pull_MD = torch.empty_like(unit_MD) if needs_gradient else None
-        self.labels_M = torch.empty(len(unit_MD), dtype=torch.long, device=unit_MD.device)
-        self._mean_MD = None if run.settings.hard else torch.empty_like(unit_MD)
-        self.entropy: torch.Tensor | None = None
-
-    @property
-    def mean_MD(self) -> torch.Tensor:  # noqa: N802
-        return self._prototypes[self.labels_M] if self._mean_MD is None else self._mean_MD
-
-    def read(self, room_BK: torch.Tensor, keep: TakeBlock, learn: TakeLikelihoods | None) -> None:
-        """Go once over the scores: fill `lse_M` and `pull_MD`, hand blocks to `keep` and to what learns from p."""
-        run = self._run
-        for rows in row_blocks(len(self.unit_MD), len(self._prototypes), self.unit_MD.device):
-            logits_BK = run.logits(self.unit_MD[rows], self._prototypes, room_BK)
-            keep(rows, logits_BK)
-            high_B1 = logits_BK.amax(1, keepdim=True) if run.shifted else None
-            likelihoods_BK = (logits_BK if high_B1 is None else logits_BK.sub_(high_B1)).exp_()
-            sums_B1 = likelihoods_BK.sum(1, keepdim=True)
-            self.lse_M[rows] = (sums_B1.log() if high_B1 is None else sums_B1.log().add_(high_B1)).squeeze(1)
-            if not run.exact:  # a narrow type needs values of at most 1
-                likelihoods_BK, sums_B1 = likelihoods_BK.div_(sums_B1), torch.ones_like(sums_B1)
-            if self.pull_MD is not None:
-                run.product(likelihoods_BK, self._prototypes, self.pull_MD[rows]).div_(sums_B1)
-            if learn is not None:
-                learn(rows, likelihoods_BK, sums_B1)
-
-    def assign(self, rows: slice, values_BK: torch.Tensor, exponential: bool, learn: TakeBlock | None) -> None:
-        """Take the weighted exponents of a block, or their exponentials, as its assignments, which may be taught."""
-        self.labels_M[rows] = most_likely(values_BK)
-        if self._mean_MD is None and self.entropy is None:
-            return
-        q_BK = values_BK.div_(values_BK.sum(1, keepdim=True)) if exponential else torch.softmax(values_BK, 1)
-        if self.entropy is not None:
-            self.entropy += torch.special.entr(q_BK).sum()
-        if self._mean_MD is not None:
-            self._run.product(q_BK, self._prototypes, self._mean_MD[rows])
-            if learn is not None:
-                learn(rows, q_BK)
-
-
-def _scan(
-    branch: _Branch,
-    run: _Run,
-    given_K: torch.Tensor | None,
-    space: _Space,
-    learn_p: TakeLikelihoods | None,
-    learn_q: TakeBlock | None,
-) -> None:
-    """Read a branch and assign its tokens, by the given log weights or by those that balance them."""
-    room_BK, kernel_MK = space.room_BK, space.kernel_MK
-    if given_K is not None:
-        weights_K = given_K
-
-        def at_once(rows: slice, logits_BK: torch.Tensor) -> None:
-            values_BK = run.exponents(logits_BK, kernel_MK[: len(logits_BK)]).add_(weights_K)
-            branch.assign(rows, values_BK, False, learn_q)
-
-        branch.read(room_BK, at_once, learn_p)
-        return
-    sums_K = kernel_MK.new_zeros(kernel_MK.shape[1])
-    branch.read(room_BK, lambda rows, logits_BK: run.kernel(logits_BK, kernel_MK[rows], sums_K), learn_p)
-    balanced_K = run.balance(kernel_MK, sums_K)
-    if run.scaling:
-        balanced_K.exp_()
-    weigh = torch.mul if run.scaling else torch.add
-    for rows in row_blocks(len(kernel_MK), len(balanced_K), kernel_MK.device):
-        values_BK = weigh(kernel_MK[rows], balanced_K, out=room_BK[: rows.stop - rows.start])
-        branch.assign(rows, values_BK, run.scaling, learn_q)
-
-
-@dataclass(frozen=True)
-class _Space:
-    """Memory that both branches use: a block of scores, and what Sinkhorn reads (a block where nothing is balanced)."""
-
-    room_BK: torch.Tensor
-    kernel_MK: torch.Tensor
-
-
-def _room(rows: int, prototypes_KD: torch.Tensor) -> torch.Tensor:
-    block = row_blocks(rows, len(prototypes_KD), prototypes_KD.device)[0]
-    return prototypes_KD.new_empty(block.stop, len(prototypes_KD))
-
-
 class _Clustering(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -326,30 +164,31 @@ class _Clustering(torch.autograd.Function):
         first_MD: torch.Tensor,
         second_MD: torch.Tensor,
         prototypes_KD: torch.Tensor,
-        run: _Run,
+        run: Call,
         weights: Weights | None,
     ) -> tuple[torch.Tensor | None, ...]:
         wants_first, wants_second, wants_prototypes = ctx.needs_input_grad[:3]
         scale = len(first_MD) * run.settings.temperature
         push_KD = torch.zeros_like(prototypes_KD)
-        first = _Branch(run, first_MD, prototypes_KD, wants_first)
-        second = _Branch(run, second_MD, prototypes_KD, wants_second)
+        first = Branch(run, first_MD, prototypes_KD, wants_first)
+        second = Branch(run, second_MD, prototypes_KD, wants_second)
         first.entropy = first_MD.new_zeros(()) if run.watch else None
 
         def learn_p(rows: slice, likelihoods_BK: torch.Tensor, sums_B1: torch.Tensor) -> None:
             if run.settings.hard:
-                likelihoods_BK.scatter_add_(1, second.labels_M[rows].unsqueeze(1), -sums_B1)
+                each = torch.arange(len(likelihoods_BK), device=likelihoods_BK.device)
+                likelihoods_BK[each, second.labels_M[rows]] -= sums_B1.squeeze(1)
             run.add_product(push_KD, likelihoods_BK.t(), first_MD[rows] / sums_B1, 1)
 
         def learn_q(rows: slice, q_BK: torch.Tensor) -> None:
             run.add_product(push_KD, q_BK.t(), first_MD[rows], -1)
 
-        room_BK = _room(len(first_MD), prototypes_KD)
+        room_BK = room(len(first_MD), prototypes_KD)
         kernel_MK = torch.empty_like(room_BK) if weights else room_BK.new_empty(len(first_MD), len(prototypes_KD))
-        space = _Space(room_BK, kernel_MK)
+        space = Space(room_BK, kernel_MK)
         given1_K, given2_K = weights or (None, None)
-        _scan(second, run, given2_K, space, None, learn_q if wants_prototypes else None)
-        _scan(first, run, given1_K, space, learn_p if wants_prototypes else None, None)
+        scan(second, run, given2_K, space, None, learn_q if wants_prototypes else None)
+        scan(first, run, given1_K, space, learn_p if wants_prototypes else None, None)
 
         losses, gradients = [], []
         for branch, other in ((first, second), (second, first)):
@@ -368,10 +207,6 @@ class _Clustering(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: torch.Tensor, *_: Any) -> tuple[torch.Tensor | None, ...]:
         return *(None if saved is None else saved * grad for saved in ctx.saved_tensors), None, None
-
-
-def _wide(settings: ClusteringSettings) -> torch.dtype:
-    return torch.promote_types(settings.scores, torch.float32)
 
 
 def _bound(tokens: Sequence[torch.Tensor], prototypes_KD: torch.Tensor, group: dist.ProcessGroup | None) -> float:
