@@ -28,7 +28,7 @@ QUANTITIES: dict[str, Quantity] = {
     "usage_entropy": Quantity("collapse", "of ln K", "Entropy of how often each is the likeliest; 1: balanced."),
     "assignment_entropy": Quantity("collapse", "of ln K", "Mean entropy of a token's assignment; 0: hard, 1: uniform."),
     "target_std": Quantity("collapse", "", "Deviation of unit-length targets; 0: all the same, 1: spread."),
-    "decoded_std": Quantity("collapse", "", "The same of what the decoder predicts."),
+    "prediction_std": Quantity("collapse", "", "The same of what the decoder predicts."),
     "target_std_raw": Quantity("collapse", "", "Root mean square deviation of a channel of the targets as they are."),
     "grad_norm": Quantity("optimiser", "", "Norm of the gradient of all parameters, before clipping."),
     "lr": Quantity("optimiser", "", "Learning rate of the step, before the scale of a parameter group."),
