@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Self
+from typing import Any, Self, cast
 
 import torch
 import torch.nn.functional as F
@@ -120,15 +120,17 @@ class FrozenTeacher(nn.Module):
 
     def _treatment(self) -> list[str]:
         """Return what is done to frames and features that the name of a model does not say."""
-        spec, own = self.network.spec, self.network.spec.image_size // self.network.spec.patch
+        spec = self.network.spec
+        own = "x".join(map(str, cast(Any, self.network.model).patch_embed.grid_size))
+        students = "x".join(map(str, self.grid[1:]))
         said = [f"first of every {self.tubelet} frames, {spec.image_size} px"]
-        if (own, own) != self.grid[1:]:
-            said.append(f"grid of {own}x{own} resized bilinearly to {self.grid[1]}x{self.grid[2]}")
+        if own != students:
+            said.append(f"grid of {own} resized bilinearly to {students}")
         if (spec.mean, spec.std) != (IMAGENET_MEAN, IMAGENET_STD):
             said.append(f"colours renormalised from ImageNet's to mean {spec.mean}, deviation {spec.std}")
         if not spec.has_norm:
             said.append("features of the last block, as this ViT has no norm of tokens after it")
-        return [*said, str(self.autocast or torch.float32).removeprefix("torch.")]
+        return [*said, f"computed in {str(self.autocast or torch.float32).removeprefix('torch.')}"]
 
 
 def frozen_teacher(

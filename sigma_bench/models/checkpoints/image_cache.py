@@ -39,10 +39,10 @@ def weights(name: str, pretrained: Any) -> Path:
         return in_torch
     places = [f"{files[0]} of https://huggingface.co/{repository}"] if repository else []
     places += [url] if url else []
-    found_at = [f"in {constants.HF_HUB_CACHE} (hf download {repository} {files[0]})"] if repository else []
-    found_at += [f"at {in_torch}"] if official else []
+    caches = [f"in {constants.HF_HUB_CACHE} (hf download {repository} {files[0]})"] if repository else []
+    caches += [f"at {in_torch}"] if official else []
     raise UserError(
         f"timm:{name}: its weights are not on this machine, and nothing is downloaded; fetch "
         f"{' or '.join(places) or 'them (timm does not say from where)'} and name the file: timm:{name}:FILE, or "
-        f"target.weights of a recipe{'; without a name it is found ' if found_at else ''}{' or '.join(found_at)}"
+        f"target.weights of a recipe{'; it is found unnamed ' if caches else ''}{' or '.join(caches)}"
     )
