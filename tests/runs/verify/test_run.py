@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from safetensors.torch import load_file
 
 from sigma_bench.contracts import UserError
 from sigma_bench.losses import sinkhorn as sinkhorn_module
-from sigma_bench.pretrain import forward
+from sigma_bench.losses.clustering import ClusteringSettings
 from sigma_bench.runs.verify import CHECKS, Record, exit_code, report, run
 
 HF = ("hf_eps1e-12", "hf_classification")
@@ -81,10 +82,10 @@ def test_undefined_numbers_and_wrong_shapes_fail(golden, tmp_path):
     ("setting", "value"), [("temperature", 0.11), ("iterations", 9), ("epsilon", 0.051), ("hard", False)]
 )
 def test_a_wrong_setting_of_ours_is_noticed(golden, monkeypatch, setting, value):
-    right = forward.Clustering
+    right = ClusteringSettings
     monkeypatch.setattr(
-        "sigma_bench.runs.verify.sigma.Clustering",
-        lambda *args, **given: right(**{**right(*args, **given).__dict__, setting: value}),
+        "sigma_bench.runs.verify.sigma.ClusteringSettings",
+        lambda *args, **given: replace(right(*args, **given), **{setting: value}),
     )
     assert exit_code(run(golden, only=["sigma_mlp"])) == 1
 
@@ -93,7 +94,7 @@ def test_a_fault_in_our_code_is_a_failure_not_a_traceback(golden, monkeypatch):
     def broken(*_):
         raise RuntimeError("no such kernel\nsecond line")
 
-    monkeypatch.setattr(sinkhorn_module, "_by_scaling", broken)
+    monkeypatch.setattr(sinkhorn_module, "weights_by_scaling", broken)
     (record,) = run(golden, only=["sinkhorn_single"])
     assert record.status == "failed"
     assert "no such kernel" in record.reason
