@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from sigma_bench.data.loader import TrainingLoader
 from sigma_bench.progress import say
 from sigma_bench.runs.data import TRAINING_DECODER
 from sigma_bench.runs.machine import set_threads
+from sigma_bench.runs.observers import Observers
 from sigma_bench.spec import load
 from sigma_bench.spec.recipe import Recipe
 from sigma_bench.train import distributed, loop, optim, schedule
@@ -32,6 +34,7 @@ def train(
     processes: Processes,
     workers: int,
     data: Mapping[str, Any],
+    observers: Observers | None = None,
 ) -> tuple[Path, dict[str, Any]]:
     """Train on `index` and return the last checkpoint and the state of the objective: what was not decoded, and how.
 
@@ -46,6 +49,7 @@ def train(
         processes: Those that train together.
         workers: Decoding processes of each of them.
         data: What is trained on, saved in `folder` before the first step.
+        observers: Look on, in the first process.
 
     Raises:
         UserError: The global batch cannot be met by these processes.
@@ -80,8 +84,28 @@ def train(
         if start is None and processes.leader:
             folders.write_json(folder / "data.json", data)
             folders.write_text(folder / "recipe.yaml", load.dump(recipe))
-        extra = {"encoder": _encoder(objective.module), "system": system, "numbers": numbers}
-        last = loop.fit(objective, optimizer, plan, folder, extra, processes, resume=start, title=recipe.name)
+        observers = observers or Observers(recipe, folder)
+        observers.begin(plan, int(start.stem.removeprefix("step-")) if start else 0)
+        extra = {
+            "encoder": _encoder(objective.module),
+            "system": system,
+            "numbers": numbers,
+            "warnings": observers.marks,
+        }
+        on_save = observers.on_save if t.eval_every else None
+        with closing(observers):
+            last = loop.fit(
+                objective,
+                optimizer,
+                plan,
+                folder,
+                extra,
+                processes,
+                resume=start,
+                title=recipe.name,
+                on_log=observers.on_log,
+                on_save=on_save,
+            )
         counts = objective.merge(processes.gather(objective.state_dict()))
     return last, counts
 

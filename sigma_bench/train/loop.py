@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import torch
 
-from sigma_bench.contracts import Objective, UserError
+from sigma_bench.contracts import Objective, Stopped, UserError
 from sigma_bench.progress import Reporter
-from sigma_bench.train import folder as folders
-from sigma_bench.train import state as states
+from sigma_bench.train import incident
 from sigma_bench.train.distributed import Processes
+from sigma_bench.train.keeper import Keeper
 from sigma_bench.train.log import JsonLines
-from sigma_bench.train.plan import Place, Plan
+from sigma_bench.train.plan import Plan
 from sigma_bench.train.record import Clock, note_of, record_of
+from sigma_bench.train.signals import Wish, wish_to_stop
+from sigma_bench.train.snapshot import Training
 
 T = TypeVar("T")
 OnLog = Callable[[dict[str, Any]], None]
 OnSave = Callable[[Path, int], Mapping[str, Any] | None]
 
 
-class TrainingStopped(UserError):
-    """Training cannot go on (a loss that is not finite); the last good checkpoint is kept."""
+class Unsaved(UserError):
+    """The run has ended, and the storage did not take its last checkpoint."""
 
 
 def fit(
@@ -41,17 +42,18 @@ def fit(
     title: str = "train",
     on_log: OnLog | None = None,
     on_save: OnSave | None = None,
+    undisturbed: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Path:
     """Minimise `objective` and return the last checkpoint.
 
     Every process calls this; the first writes. A loss is that of the union of their micro-batches, and so is a
-    gradient: each process takes an equal share.
+    gradient: each process takes an equal share. What ends the run below ends it in all processes at the same step.
 
     Args:
         objective: Yields micro-batches and turns one into losses; `objective.module` is trained and saved.
         optimizer: Its groups may carry `lr_scale`, multiplied into the step's rate.
         plan: Rates and portions.
-        folder: The run folder; `log.jsonl` and `checkpoints/` are written there.
+        folder: The run folder; `log.jsonl`, `checkpoints/` and `incidents/` are written there.
         extra: Plain values stored with every checkpoint (the encoder's and the system's description).
         processes: Those that train together; None: this one.
         resume: Checkpoint to go on from.
@@ -59,31 +61,43 @@ def fit(
         on_log: Called in the first process with every record before it is written; may add to it.
         on_save: Called in the first process with each checkpoint and its step, the others wait; what it returns is
             logged.
+        undisturbed: A context in which this process is not ended for the loss of another one while it saves.
 
     Raises:
-        TrainingStopped: A loss is NaN or infinite.
+        TrainingStopped: A loss is NaN or infinite; an incident file keeps the step.
+        Stopped: A signal asked one of the processes to stop; a checkpoint of the last step is saved.
+        Unsaved: The storage did not take the checkpoint of the last step. Those before it cost no more than
+            themselves.
     """
     processes = processes or Processes()
-    module = objective.module
-    scaler = torch.amp.GradScaler(torch.device(processes.device).type, enabled=plan.precision == "fp16")
-    place = Place() if resume is None else _load(resume, objective, optimizer, scaler, plan, processes)
+    training = Training(objective, optimizer, plan, processes, extra)
+    if resume is not None:
+        training.restore(resume)
     objective.net = processes.wrap(objective.net)
-    module.train()
-    path = resume
+    objective.module.train()
+    place = training.place
     clock = Clock(place.step)
     log = JsonLines(folder / "log.jsonl", resume_step=place.step) if processes.leader else None
-    with Reporter(title, plan.steps, start=place.step, silent=not processes.leader) as reporter:
+    keeper = Keeper(training, folder, log, resume, undisturbed)
+    with Reporter(title, plan.steps, start=place.step, silent=not processes.leader) as reporter, wish_to_stop() as wish:
         while place.step < plan.steps:
             epoch = place.epoch
             batches = iter(objective.batches(epoch, place.into_epoch * plan.accumulation))
             while place.step < plan.steps and place.epoch == epoch:
-                losses = _step(objective, optimizer, scaler, plan, batches, place.step, processes, clock)
+                attempt = incident.Attempt()
+                try:
+                    losses = _step(training, batches, clock, attempt)
+                except FloatingPointError as error:
+                    incident.stop(training, attempt, folder, str(error), keeper.last, agreed=processes.world == 1)
                 if losses is None:  # the data order is shorter than the plan says
                     place.next_epoch()
                     break
-                _guard(losses, place.step + 1, path, plan, processes)
-                scaler.step(optimizer)
-                scaler.update()
+                bad, stop = processes.any(bool(what := incident.not_finite(losses, plan.precision)), bool(wish))
+                if bad:
+                    what = what or "the loss of another process is not finite"
+                    incident.stop(training, attempt, folder, what, keeper.last)
+                training.scaler.step(optimizer)
+                training.scaler.update()
                 place.advance(plan)
                 if plan.logs(place.step):
                     record = record_of(losses, objective, place.step, epoch, plan, clock, processes)
@@ -92,73 +106,28 @@ def fit(
                             on_log(record)
                         log.write(record)
                         reporter.update(place.step, note_of(record))
-                if plan.saves(place.step):
-                    path = folder / "checkpoints" / f"step-{place.step:07d}.pt"
-                    _save(path, objective, optimizer, scaler, place, extra, plan, processes)
-                    if on_save is not None:
-                        found = _led(processes, partial(on_save, path, place.step))
-                        if found and log is not None:
-                            log.write({"step": place.step, "epoch": epoch, **found})
+                if (plan.saves(place.step) or stop) and keeper.save() and on_save is not None and not stop:
+                    assert keeper.last is not None
+                    found = _led(processes, partial(on_save, keeper.last, place.step))
+                    if found and log is not None:
+                        log.write({"step": place.step, "epoch": epoch, **found})
+                if stop and place.step < plan.steps:
+                    _stop(keeper, folder, place.step, wish)
             close = getattr(batches, "close", None)
             if close is not None:
                 close()
     if log is not None:
         log.close()
-    assert path is not None
-    return path
+    if not keeper.current or keeper.last is None:
+        raise Unsaved(keeper.refusal())
+    return keeper.last
 
 
-def _load(
-    path: Path,
-    objective: Objective,
-    optimizer: torch.optim.Optimizer,
-    scaler: torch.amp.GradScaler,
-    plan: Plan,
-    processes: Processes,
-) -> Place:
-    """Take everything back from a checkpoint. Global generators go on where the same process left them."""
-    saved = states.load(path, processes.device)
-    objective.module.load_state_dict(saved["model"])
-    optimizer.load_state_dict(saved["optimizer"])
-    scaler.load_state_dict(saved.get("scaler") or {})
-    objective.load_state_dict(saved["objective"])
-    rng = saved["rng"] if isinstance(saved["rng"], list) else [saved["rng"]]
-    if len(rng) == processes.world:
-        states.set_rng_state(rng[processes.rank])
-    else:  # other processes than those of the checkpoint: they cannot repeat its draws, only make their own
-        torch.manual_seed(saved["step"] * processes.world + processes.rank)
-    into_epoch = saved["into_epoch"] if "into_epoch" in saved else saved["offset"] // plan.accumulation
-    return Place(saved["step"], saved["epoch"], into_epoch)
-
-
-def _save(
-    path: Path,
-    objective: Objective,
-    optimizer: torch.optim.Optimizer,
-    scaler: torch.amp.GradScaler,
-    place: Place,
-    extra: Mapping[str, Any],
-    plan: Plan,
-    processes: Processes,
-) -> None:
-    parts = processes.gather((objective.state_dict(), states.rng_state()))
-    if not processes.leader:
-        return
-    states.save(
-        path,
-        {
-            "model": objective.module.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "scaler": scaler.state_dict(),
-            "objective": objective.merge([part[0] for part in parts]),
-            "step": place.step,
-            "epoch": place.epoch,
-            "into_epoch": place.into_epoch,
-            "rng": [part[1] for part in parts],
-            **extra,
-        },
-    )
-    folders.prune(path.parent, plan.keep)
+def _stop(keeper: Keeper, folder: Path, step: int, wish: Wish) -> NoReturn:
+    if not keeper.current:
+        raise Unsaved(keeper.refusal())
+    why = wish.signal or "another process was asked to"
+    raise Stopped(f"{folder}: stopped at step {step} ({why}); saved, go on with --resume")
 
 
 def _led(processes: Processes, work: Callable[[], T]) -> T | None:
@@ -173,23 +142,15 @@ def _led(processes: Processes, work: Callable[[], T]) -> T | None:
 
 
 def _step(
-    objective: Objective,
-    optimizer: torch.optim.Optimizer,
-    scaler: torch.amp.GradScaler,
-    plan: Plan,
-    batches: Iterator[Any],
-    step: int,
-    processes: Processes,
-    clock: Clock,
+    training: Training, batches: Iterator[Any], clock: Clock, attempt: incident.Attempt
 ) -> dict[str, torch.Tensor] | None:
     """Gather the gradients of one optimiser step; None when the data order of the epoch has ended before it."""
+    objective, optimizer, plan = training.objective, training.optimizer, training.plan
     for group in optimizer.param_groups:
-        group["lr"] = float(plan.lrs[step]) * group.get("lr_scale", 1.0)
+        group["lr"] = float(plan.lrs[training.place.step]) * group.get("lr_scale", 1.0)
     optimizer.zero_grad(set_to_none=True)
     parts = plan.accumulation
-    kind = torch.device(processes.device).type
-    dtype = torch.float16 if plan.precision == "fp16" else torch.bfloat16
-    cast = torch.autocast(kind, dtype=dtype, enabled=plan.precision != "fp32")
+    cast = autocast(training.processes.device, plan.precision)
     if objective.surveys and parts > 1:
         with clock.waiting():
             every = list(itertools.islice(batches, parts))
@@ -199,39 +160,32 @@ def _step(
             objective.survey(every)
         batches = iter(every)
     total: dict[str, torch.Tensor] = {}
-    objective.watch = plan.logs(step + 1)
+    objective.watch = plan.logs(training.place.step + 1)
     for part in range(parts):
         with clock.waiting():
             batch = next(batches, None)
         if batch is None:
             return None
-        with nullcontext() if part == parts - 1 else processes.without_sync(objective.net):
+        attempt.batches.append(objective.origin(batch))
+        with nullcontext() if part == parts - 1 else training.processes.without_sync(objective.net):
             with cast:
                 losses = objective.step(batch)
-            scaler.scale(losses["loss"] / parts).backward()  # type: ignore[no-untyped-call]
+            training.scaler.scale(losses["loss"] / parts).backward()  # type: ignore[no-untyped-call]
+        attempt.losses.append({name: value.detach() for name, value in losses.items()})
         for name, value in losses.items():
             total[name] = total.get(name, torch.zeros((), device=value.device)) + value.detach() / parts
-    scaler.unscale_(optimizer)
-    grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-    total["grad_norm"] = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
+    training.scaler.unscale_(optimizer)
+    total["grad_norm"] = gradient_norm(optimizer)
     return total
 
 
-def _guard(losses: Mapping[str, torch.Tensor], step: int, good: Path | None, plan: Plan, processes: Processes) -> None:
-    """Stop all processes before a step that would spoil the weights.
-
-    Where losses are scaled (fp16) gradients overflow now and then: the scaler leaves out such a step and scales less.
-    """
-    loss, norm = float(losses["loss"]), float(losses["grad_norm"])
-    fine = math.isfinite(loss) and (math.isfinite(norm) or plan.precision == "fp16")
-    (bad,) = processes.any(not fine)
-    if bad:
-        raise TrainingStopped(_advice(step, f"the loss is {loss} and the norm of the gradient {norm}", good))
+def autocast(device: str, precision: str) -> torch.autocast:
+    """Return the context of the forward pass at a precision: fp32 (none), bf16 or fp16."""
+    dtype = torch.float16 if precision == "fp16" else torch.bfloat16
+    return torch.autocast(torch.device(device).type, dtype=dtype, enabled=precision != "fp32")
 
 
-def _advice(step: int, what: str, good: Path | None) -> str:
-    """Return the message of a training that cannot go on; other settings are another run, so it names no --resume."""
-    return (
-        f"step {step}: {what}; the last good checkpoint is {good or 'none, none was due before'}. Begin another run "
-        "(--out) with a lower rate (--set train.base_lr=...) or in fp32 (--set train.precision=fp32)."
-    )
+def gradient_norm(optimizer: torch.optim.Optimizer) -> torch.Tensor:
+    """Return the norm of all gradients together."""
+    grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
