@@ -108,7 +108,8 @@ def fit(
                         reporter.update(place.step, note_of(record))
                 if (plan.saves(place.step) or stop) and keeper.save() and on_save is not None and not stop:
                     assert keeper.last is not None
-                    found = _led(processes, partial(on_save, keeper.last, place.step))
+                    with clock.stopped():
+                        found = _led(processes, partial(on_save, keeper.last, place.step))
                     if found and log is not None:
                         log.write({"step": place.step, "epoch": epoch, **found})
                 if stop and place.step < plan.steps:
