@@ -67,10 +67,14 @@ def pretrain(
     data_root: DataRoot = None,
     device: Device = "auto",
     workers: Annotated[int, typer.Option(min=1, help="Decoding processes")] = 2,
+    log: Annotated[str, typer.Option(help="Boards beside log.jsonl: tensorboard, wandb, both with a comma, none")] = (
+        "tensorboard"
+    ),
     sets: Sets = None,
     specs: Specs = None,
 ) -> None:
     """Pretrain an encoder by a recipe."""
+    from sigma_bench.runs.observers import named
     from sigma_bench.runs.pretrain import Request
     from sigma_bench.runs.pretrain import pretrain as run
 
@@ -85,6 +89,7 @@ def pretrain(
             data_root=data_root,
             device=device,
             workers=workers,
+            boards=named(log),
             sets=sets or [],
             specs=specs,
         )

@@ -37,7 +37,6 @@ class Periodic:
     Args:
         tasks: Ids of the tasks.
         every: Steps between two evaluations.
-        last: The last step, which is evaluated too.
         folder: The run folder.
         data: What the run trains on; of a miniature the tasks take the miniature too.
         data_root: Where data sets are looked for.
@@ -53,7 +52,6 @@ class Periodic:
         self,
         tasks: tuple[str, ...],
         every: int,
-        last: int,
         folder: Path,
         data: str,
         data_root: Path | None = None,
@@ -61,7 +59,7 @@ class Periodic:
         workers: int = 2,
         specs: Path | None = None,
     ) -> None:
-        self.tasks, self.every, self.last, self.folder = tasks, every, last, folder / FOLDER
+        self.tasks, self.every, self.folder = tasks, every, folder / FOLDER
         self._given: dict[str, Any] = {
             "data": "miniature" if data == "miniature" else "official",
             "data_root": data_root,
@@ -79,7 +77,7 @@ class Periodic:
         Returns:
             `eval/TASK/METRIC` -> value, and the seconds it took; None where nothing was due.
         """
-        if step % self.every and step != self.last:
+        if step % self.every:
             return None
         began = time.perf_counter()
         with untouched():
