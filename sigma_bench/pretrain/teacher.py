@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Self, cast
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import nn
 
@@ -169,7 +170,7 @@ def frozen_teacher(
         network, report = image.load(f"{PREFIX}{name}@{model.image_size}x1{file}", Asked())
     except UserError as error:
         raise UserError(f"target.model {target.model}, target.weights {target.weights or 'null'}: {error}") from error
-    if target.weights == UNTRAINED:
+    if target.weights == UNTRAINED and not (dist.is_initialized() and dist.get_rank()):
         say(f"the teacher {name} is untrained (seed 0), as target.weights: {UNTRAINED} asks: its features mean nothing")
     return FrozenTeacher(
         network,

@@ -236,6 +236,16 @@ def test_random_weights_are_said_aloud_and_stored(capsys):
     assert frozen.digest == loaded("tinyteacher.dino").digest
 
 
+def test_one_of_several_processes_says_so(capsys, monkeypatch):
+    monkeypatch.setattr("torch.distributed.is_initialized", lambda: True)
+    monkeypatch.setattr("torch.distributed.get_rank", lambda: 1)
+    loaded("tinyteacher.dino")
+    assert "untrained" not in capsys.readouterr().err
+    monkeypatch.setattr("torch.distributed.get_rank", lambda: 0)
+    loaded("tinyteacher.dino")
+    assert "untrained" in capsys.readouterr().err
+
+
 def test_absent_weights_are_named_with_their_place_and_never_replaced(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hf"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)

@@ -181,11 +181,10 @@ def _resize(model: nn.Module, wanted: Wanted) -> PositionReport:
     if (size, size) != tuple(vit.patch_embed.img_size):
         with torch.no_grad():
             vit.set_input_size(img_size=(size, size))
-    table = vit.pos_embed is not None
-    stored = wanted.file != UNTRAINED and table
+    table, rotary = vit.pos_embed is not None, getattr(vit, "rope", None) is not None
     return PositionReport(
-        kind="learned 2-D" if table else "rotary",
-        source="stored" if stored else "computed",
+        kind="learned 2-D" if table else "rotary" if rotary else "relative",
+        source="stored" if wanted.file != UNTRAINED and (table or not rotary) else "computed",
         grid=tuple(vit.patch_embed.grid_size),
         stored_grid=tuple(own) if table else None,
         policy="as is" if tuple(own) == tuple(vit.patch_embed.grid_size) or not table else "timm (bicubic)",

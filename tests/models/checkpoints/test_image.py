@@ -7,6 +7,7 @@ import pytest
 import timm
 import torch
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
+from timm.models.beit import Beit
 from timm.models.eva import Eva
 from timm.models.vision_transformer import VisionTransformer
 
@@ -26,6 +27,7 @@ MODELS = {
     "minivit_fcnorm": (VisionTransformer, {"global_pool": "avg"}),
     "minivit_map": (VisionTransformer, {"class_token": False, "global_pool": "map"}),
     "minieva_rope": (Eva, {"use_rot_pos_emb": True, "use_abs_pos_emb": False, "dynamic_img_size": False}),
+    "minibeit": (Beit, {"use_abs_pos_emb": False, "use_rel_pos_bias": True}),
 }
 WEIGHTS = {
     "minivit_plain.imagenet": {**CFG, "mean": INCEPTION},
@@ -37,6 +39,7 @@ WEIGHTS = {
     "minivit_fcnorm.x": CFG,
     "minivit_map.x": CFG,
     "minieva_rope.x": CFG,
+    "minibeit.x": CFG,
 }
 
 
@@ -238,6 +241,19 @@ def test_every_thing_that_changes_features_changes_the_digest(tmp_path):
     digests.append(load_encoder(f"timm:minivit_plain.dino:{other}")[1].sha256)
     assert len(set(digests)) == 5
     assert load_encoder(f"timm:minivit_plain.dino@32x16:{path}")[1].sha256 == digests[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("minivit_plain.dino", "stored learned 2-D positions"),
+        ("minieva_rope.x", "computed rotary positions"),
+        ("minibeit.x", "stored relative positions"),
+    ],
+)
+def test_the_kind_of_positions_is_told(tmp_path, name, said):
+    path = saved(tmp_path, made(name, num_classes=0).state_dict())
+    assert said in load_encoder(f"timm:{name}:{path}")[1].headline
 
 
 def test_colours_are_those_of_the_weights(tmp_path):
