@@ -22,6 +22,10 @@ class UserError(Exception):
     """
 
 
+class Stopped(Exception):
+    """Work ended early because a signal asked for it, and can go on later: one line, exit code 75 (EX_TEMPFAIL)."""
+
+
 @dataclass(frozen=True)
 class EncoderSpec:
     """What an encoder is: enough to feed it, to pool it and to describe it in a row."""
@@ -160,6 +164,10 @@ class Objective(Protocol):
 
     def survey(self, batches: Sequence[Any]) -> None:
         """Prepare what depends on all micro-batches of an optimiser step; each of them is then stepped in order."""
+        ...
+
+    def origin(self, batch: Any) -> dict[str, Any]:
+        """Return plain values from which a micro-batch can be made again."""
         ...
 
     def step(self, batch: Any) -> Mapping[str, torch.Tensor]:

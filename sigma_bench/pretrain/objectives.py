@@ -89,6 +89,10 @@ class MaskedObjective:
         """Prepare all micro-batches of an optimiser step; only objectives that need them together are asked to."""
         raise NotImplementedError
 
+    def origin(self, batch: Batch) -> dict[str, Any]:
+        """Return which clips a micro-batch shows: their ids, rows of the index and seed words."""
+        return {"ids": batch.ids, "rows": batch.rows, "seeds": [list(words) for words in batch.seeds]}
+
     def step(self, batch: Batch) -> Losses:
         """Return the losses of a micro-batch."""
         prepared = self._surveyed.popleft() if self._surveyed else self.prepare(batch)

@@ -189,4 +189,5 @@ def autocast(device: str, precision: str) -> torch.autocast:
 def gradient_norm(optimizer: torch.optim.Optimizer) -> torch.Tensor:
     """Return the norm of all gradients together."""
     grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
+    norm: torch.Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
+    return norm

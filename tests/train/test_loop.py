@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from sigma_bench.contracts import UserError
 from sigma_bench.train import folder, loop, state
+from sigma_bench.train.incident import TrainingStopped
+from sigma_bench.train.plan import Plan
 
 
 class Regression:
@@ -18,6 +19,7 @@ class Regression:
     def __init__(self, module, per_epoch=6, batch=4, poison=None):
         self.module, self.per_epoch, self.batch, self.poison = module, per_epoch, batch, poison
         self.seen = []
+        self.net, self.watch, self.surveys = module, False, False
 
     def batches(self, epoch, offset):
         for position in range(offset, self.per_epoch):
@@ -35,7 +37,17 @@ class Regression:
             loss = loss * math.nan
         return {"loss": loss}
 
+    def origin(self, batch):
+        return {"epoch": batch[0], "position": batch[1]}
+
+    def watched(self):
+        return {}
+
     def state_dict(self):
+        return {}
+
+    def merge(self, states):
+        assert states == [{}]
         return {}
 
     def load_state_dict(self, saved):
@@ -47,10 +59,10 @@ def build(steps=20, accumulation=1, poison=None, per_epoch=6, save_every=5):
     module = nn.Linear(3, 1)
     objective = Regression(module, per_epoch, poison=poison)
     optimizer = torch.optim.AdamW([{"params": list(module.parameters()), "lr_scale": 0.5}])
-    plan = loop.Plan(
+    plan = Plan(
         np.linspace(1e-2, 1e-3, steps), per_epoch // accumulation, accumulation, 4 * accumulation, save_every=save_every
     )
-    return objective, module, optimizer, plan
+    return objective, optimizer, plan
 
 
 def weights(path):
@@ -60,13 +72,13 @@ def weights(path):
 @pytest.mark.parametrize(("stop", "accumulation"), [(5, 1), (10, 1), (5, 2), (15, 3)])
 def test_resume_is_exact(tmp_path, stop, accumulation):
     straight = loop.fit(*build(20, accumulation), tmp_path / "a", {})
-    objective, module, optimizer, plan = build(20, accumulation)
-    loop.fit(objective, module, optimizer, plan, tmp_path / "b", {})
+    objective, optimizer, plan = build(20, accumulation)
+    loop.fit(objective, optimizer, plan, tmp_path / "b", {})
     kept = tmp_path / "b" / "checkpoints"
     # a run that died right after step `stop`: what it had written later is gone
-    objective, module, optimizer, plan = build(20, accumulation)
-    plan = loop.Plan(**{**plan.__dict__, "keep": 99})
-    loop.fit(objective, module, optimizer, plan, tmp_path / "c", {})
+    objective, optimizer, plan = build(20, accumulation)
+    plan = Plan(**{**plan.__dict__, "keep": 99})
+    loop.fit(objective, optimizer, plan, tmp_path / "c", {})
     for path in (tmp_path / "c" / "checkpoints").glob("*.pt"):
         if path.name > f"step-{stop:07d}.pt":
             path.unlink()
@@ -103,8 +115,8 @@ def test_accumulation_equals_one_large_batch():
         torch.manual_seed(0)
         module = nn.Linear(3, 1)
         optimizer = torch.optim.AdamW(module.parameters())
-        plan = loop.Plan(np.full(9, 1e-2), 3, accumulation, 8)
-        return weights(loop.fit(kind(module), module, optimizer, plan, folder, {}))
+        plan = Plan(np.full(9, 1e-2), 3, accumulation, 8)
+        return weights(loop.fit(kind(module), optimizer, plan, folder, {}))
 
     import tempfile
     from pathlib import Path
@@ -116,33 +128,69 @@ def test_accumulation_equals_one_large_batch():
 
 
 def test_lr_scale_is_applied(tmp_path):
-    objective, module, optimizer, plan = build(3)
-    loop.fit(objective, module, optimizer, plan, tmp_path, {})
+    objective, optimizer, plan = build(3)
+    loop.fit(objective, optimizer, plan, tmp_path, {})
     assert optimizer.param_groups[0]["lr"] == pytest.approx(0.5 * plan.lrs[-1])
 
 
 def test_nan_stops_before_the_weights_are_spoiled(tmp_path):
-    objective, module, optimizer, plan = build(20, poison=8)
-    with pytest.raises(loop.TrainingStopped, match=r"step 8: the loss is nan.*step-0000005\.pt"):
-        loop.fit(objective, module, optimizer, plan, tmp_path, {})
-    assert all(torch.isfinite(p).all() for p in module.parameters())
+    objective, optimizer, plan = build(20, poison=8)
+    with pytest.raises(TrainingStopped, match=r"step 8: the loss is nan.*step-0000005\.pt"):
+        loop.fit(objective, optimizer, plan, tmp_path, {})
+    assert all(torch.isfinite(p).all() for p in objective.module.parameters())
     assert folder.newest(tmp_path / "checkpoints").name == "step-0000005.pt"
 
 
 def test_epochs_follow_each_other(tmp_path):
-    objective, module, optimizer, plan = build(8)
-    loop.fit(objective, module, optimizer, plan, tmp_path, {})
+    objective, optimizer, plan = build(8)
+    loop.fit(objective, optimizer, plan, tmp_path, {})
     assert objective.seen == [(0, i) for i in range(6)] + [(1, 0), (1, 1)]
 
 
-def test_an_objective_that_finds_undefined_values_stops_the_run_with_advice(tmp_path):
-    objective, module, optimizer, plan = build(3)
+class Surveyed(Regression):
+    """Its loss is divided by the number of micro-batches that it saw together, which must be all of a step."""
 
-    def step(batch):
-        raise FloatingPointError("scores hold undefined values")
+    def __init__(self, module, per_epoch=6, **other):
+        super().__init__(module, per_epoch, **other)
+        self.surveys, self.together, self.watches = True, [], []
 
-    objective.step = step
-    with pytest.raises(
-        UserError, match=r"step 1: scores hold undefined values; the last good checkpoint is none.*--out"
-    ):
-        loop.fit(objective, module, optimizer, plan, tmp_path, {})
+    def survey(self, batches):
+        assert not torch.is_grad_enabled()
+        self.together.append(list(batches))
+
+    def step(self, batch):
+        self.watches.append(self.watch)
+        assert batch in self.together[-1]
+        return super().step(batch)
+
+
+def test_a_survey_sees_the_micro_batches_of_a_step_and_none_is_left_out(tmp_path):
+    torch.manual_seed(0)
+    objective = Surveyed(nn.Linear(3, 1))
+    plan = Plan(np.full(4, 1e-2), 2, 3, 12, log_every=2)
+    loop.fit(objective, torch.optim.AdamW(objective.module.parameters()), plan, tmp_path, {})
+    assert objective.together == [[(e, i) for i in part] for e in (0, 1) for part in ((0, 1, 2), (3, 4, 5))]
+    assert objective.watches == [False] * 3 + [True] * 3 + [False] * 3 + [True] * 3
+
+
+def test_what_is_found_of_a_checkpoint_is_logged(tmp_path):
+    objective, optimizer, plan = build(10, save_every=5)
+    seen = []
+
+    def on_save(path, step):
+        seen.append((path.name, step, path.exists()))
+        return {"eval/x": step / 2} if step == 5 else None
+
+    loop.fit(objective, optimizer, plan, tmp_path, {}, on_save=on_save)
+    assert seen == [("step-0000005.pt", 5, True), ("step-0000010.pt", 10, True)]
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert {"step": 5, "epoch": 0, "eval/x": 2.5} in lines
+
+
+def test_a_scaled_loss_trains_and_skips_a_step_that_overflows(tmp_path):
+    objective, optimizer, plan = build(4)
+    plan = Plan(**{**plan.__dict__, "precision": "fp16", "log_every": 1})
+    before = objective.module.weight.detach().clone()
+    last = loop.fit(objective, optimizer, plan, tmp_path, {})
+    assert not torch.equal(objective.module.weight, before)
+    assert state.load(last)["scaler"]["scale"] > 0
