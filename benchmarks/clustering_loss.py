@@ -13,6 +13,7 @@ The second form tells how many hard assignments change when the scores are bfloa
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -137,6 +138,65 @@ def compare(tokens: int, prototypes: int, dim: int, epsilon: float, repeats: int
     )
 
 
+def concentrated(tokens: int, centres_KD: torch.Tensor, cosine: float) -> torch.Tensor:
+    """Return unit tokens around randomly drawn prototypes, at the given cosine to them on average."""
+    noise = F.normalize(torch.randn(tokens, centres_KD.shape[1]), dim=-1)
+    drawn = centres_KD[torch.randint(len(centres_KD), (tokens,))]
+    return F.normalize(cosine * drawn + (1 - cosine**2) ** 0.5 * noise, dim=-1)
+
+
+def trained(tokens: int, prototypes: int, dim: int, epsilon: float, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return unit tokens and prototypes after a short training of two small networks on noisy views of 500 classes."""
+    torch.manual_seed(0)
+    classes = torch.randn(500, 64)
+    networks = [
+        torch.nn.Sequential(torch.nn.Linear(64, 256), torch.nn.GELU(), torch.nn.Linear(256, dim)) for _ in range(2)
+    ]
+    centres = F.normalize(torch.randn(prototypes, dim), dim=-1).requires_grad_()
+    optimizer = torch.optim.AdamW([centres, *networks[0].parameters(), *networks[1].parameters()], 1e-3)
+    settings = ClusteringSettings(epsilon=epsilon)
+
+    def view() -> tuple[torch.Tensor, ...]:
+        with torch.no_grad():
+            centres.copy_(F.normalize(centres, dim=-1))
+        clean = classes[torch.randint(500, (tokens,))] + 0.5 * torch.randn(tokens, 64)
+        return networks[0](clean), networks[1](clean + 0.5 * torch.randn(tokens, 64))
+
+    for _ in range(steps):
+        optimizer.zero_grad()
+        torch.autograd.backward(clustering_loss(*view(), centres, settings).total)
+        optimizer.step()
+    with torch.no_grad():
+        return F.normalize(view()[0], dim=-1), F.normalize(centres, dim=-1)
+
+
+def changed(unit_MD: torch.Tensor, centres_KD: torch.Tensor, epsilon: float, kind: torch.dtype, wide: bool) -> float:
+    """Return the share of hard assignments that differ from those of float32 scores."""
+    narrow = [values.to(kind).float() if wide else values.to(kind) for values in (unit_MD, centres_KD)]
+    both = [unit_MD @ centres_KD.t(), (narrow[0] @ narrow[1].t()).float()]
+    labels = [codes(scores, balance(scores, epsilon, ITERATIONS), epsilon) for scores in both]
+    return float((labels[0] != labels[1]).float().mean())
+
+
+def dtypes(tokens: int, prototypes: int, dim: int, steps: int) -> None:
+    torch.manual_seed(0)
+    centres = F.normalize(torch.randn(prototypes, dim), dim=-1)
+    sets = {"random directions": (F.normalize(torch.randn(tokens, dim), dim=-1), centres)}
+    for cosine in (0.3, 0.6, 0.9):
+        sets[f"cosine {cosine} to a prototype"] = (concentrated(tokens, centres, cosine), centres)
+    print(f"M {tokens} K {prototypes} D {dim}: changed hard assignments, %; rounded scores / only rounded factors")
+    for epsilon in (0.03, 0.05):
+        found = {**sets, f"{steps} steps of training": trained(tokens, prototypes, dim, epsilon, steps)}
+        for name, (unit, used) in found.items():
+            spread = float((unit @ used.t()).std())
+            shares = [
+                f"{str(kind).removeprefix('torch.')} {100 * changed(unit, used, epsilon, kind, False):.2f} / "
+                f"{100 * changed(unit, used, epsilon, kind, True):.2f}"
+                for kind in (torch.bfloat16, torch.float16)
+            ]
+            print(f"  epsilon {epsilon}, {name} (deviation of scores {spread:.3f}): {', '.join(shares)}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tokens", type=int, nargs="+", default=[2 * 1408, 8 * 1408])
@@ -145,14 +205,15 @@ def main() -> None:
     parser.add_argument("--epsilon", type=float, nargs="+", default=[0.05])
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--dtypes", action="store_true")
+    parser.add_argument("--dtypes", action="store_true", help="compare assignments by type instead, at the first sizes")
+    parser.add_argument("--steps", type=int, default=100, help="of the short training of --dtypes")
     found = parser.parse_args()
     torch.set_num_threads(1)
-    for tokens in found.tokens:
-        for prototypes in found.prototypes:
-            for dim in found.dim:
-                for epsilon in found.epsilon:
-                    compare(tokens, prototypes, dim, epsilon, found.repeats, found.device)
+    if found.dtypes:
+        dtypes(found.tokens[0], found.prototypes[0], found.dim[0], found.steps)
+        return
+    for sizes in itertools.product(found.tokens, found.prototypes, found.dim, found.epsilon):
+        compare(*sizes, found.repeats, found.device)
 
 
 if __name__ == "__main__":
