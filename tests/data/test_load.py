@@ -91,6 +91,35 @@ def test_draws_depend_on_the_seed_alone(film, sampling):
     assert fewer["indices"] == one[1]["indices"][:3]  # a clip's draws do not depend on how many there are
 
 
+@pytest.mark.parametrize("box", ["multi_scale", "random_resized"])
+@pytest.mark.parametrize("repeats", [2, 4])
+def test_repeats_are_crops_of_frames_decoded_once(film, box, repeats):
+    request = replace(REQUEST, sampling="pretraining", box=box, size=20, flip=True, clips=3)
+    plain, alone = load_clips(request)
+    film.opened, film.asked = 0, []
+    arrays, info = load_clips(replace(request, repeats=repeats))
+    assert (film.opened, len(film.asked)) == (1, 1)
+    assert len(arrays) == len(info["boxes"]) == len(info["flips"]) == 3 * repeats
+    assert info["indices"] == alone["indices"]
+    for number, (array, (y, x, h, w)) in enumerate(zip(arrays, info["boxes"], strict=True)):
+        assert array[:, 0, 0, 0].tolist() == info["indices"][number // repeats]
+        assert array.shape == (8, h, w, 3)
+        assert (array[0, 0, 0, 1], array[0, 0, 0, 2]) == (y, x)
+    # the first of each clip is the one of a request without repeats, and fewer are the first of more
+    assert all(np.array_equal(a, b) for a, b in zip(arrays[::repeats], plain, strict=True))
+    assert (info["boxes"][::repeats], info["flips"][::repeats]) == (alone["boxes"], alone["flips"])
+    more = load_clips(replace(request, repeats=repeats + 3))[1]
+    assert [more["boxes"][c * (repeats + 3) + k] for c in range(3) for k in range(repeats)] == info["boxes"]
+
+
+def test_boxes_and_flips_of_repeats_are_drawn_on_their_own(film):
+    request = replace(REQUEST, sampling="pretraining", box="random_resized", flip=True, clips=1, repeats=64)
+    info = load_clips(request)[1]
+    assert len(set(info["boxes"])) > 48
+    assert 16 < sum(info["flips"]) < 48
+    assert set(info["boxes"]).isdisjoint(load_clips(replace(request, seed=(1, 2, 4)))[1]["boxes"][1:8])
+
+
 def test_segments_of_the_test(film):
     info = load_clips(replace(REQUEST, sampling="segments_test", clips=2))[1]
     assert info["indices"][0] == [0, 12, 25, 37, 50, 62, 75, 87]

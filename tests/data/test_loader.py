@@ -1,5 +1,6 @@
 """The training loader: order, processes, repeated sampling, replacement of what cannot be decoded."""
 
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
@@ -95,6 +96,120 @@ def test_broken_files_are_replaced_from_a_seeded_stream_and_named_once():
     assert shown(loader(pool=Pool({1, 4})).epoch(0)) == first
     # a resume in the middle sees the same replacements
     assert shown(loader(pool=Pool({1, 4})).epoch(0, 2)) == first[2:]
+
+
+@dataclass(frozen=True)
+class Request:
+    row: int
+    seed: tuple
+    repeats: int = 1
+
+
+class Repeating(Pool):
+    """Frames show the row, and how many of the row's clips went before."""
+
+    def map(self, requests, ahead=None, stopped=None):
+        for number, one in enumerate(requests):
+            self.asked.append((one.row, one.seed))
+            bad = one.row in self.broken
+            clips = [np.full((2, 4, 4, 3), 10 * one.row + k, np.uint8) for k in range(one.repeats)]
+            info = {"backend": "x", "flips": [False] * one.repeats}
+            yield SimpleNamespace(
+                index=number, arrays=None if bad else clips, info=info, error="broken" if bad else None
+            )
+
+
+def repeating(repeats, batch, total, broken=(), count=12, **more):
+    more = {"size": 4, "seed": 5, **more}
+    pool = Repeating(broken)
+    return TrainingLoader(index(count), pool, Request, batch=batch, global_batch=total, repeats=repeats, **more), pool
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.sampled_from([1, 2, 4]),
+    st.sampled_from([1, 2, 4]),
+    st.sampled_from([1, 2, 3]),
+    st.sampled_from([1, 3]),
+    st.sets(st.integers(0, 11), max_size=4),
+    st.data(),
+)
+def test_repeats_for_any_layout_and_offset(repeats, world, videos, accumulation, broken, data):
+    micro = repeats * videos
+    total = micro * world * accumulation
+    epoch = data.draw(st.integers(0, 2))
+    single = list(repeating(repeats, total, total, broken)[0].epoch(epoch))
+    parts = []
+    for rank in range(world):
+        one, pool = repeating(repeats, micro, total, broken, rank=rank, world=world)
+        batches = list(one.epoch(epoch))
+        assert len(pool.asked) == len(batches) * videos + one.replaced.draws  # each video is decoded once
+        offset = data.draw(st.integers(0, len(batches)))
+        on, _ = repeating(repeats, micro, total, broken, rank=rank, world=world)
+        assert shown(on.epoch(epoch, offset)) == shown(batches)[offset:]
+        for b in batches:
+            assert b.rows == [row for row in b.rows[::repeats] for _ in range(repeats)]
+            assert b.clips[:, 0, 0, 0, 0].tolist() == [10 * row + i % repeats for i, row in enumerate(b.rows)]
+            assert b.ids == [f"v{row}" for row in b.rows]
+        parts.append(batches)
+    for step, whole in enumerate(single):
+        mine = [b for part in parts for b in part[step * accumulation : (step + 1) * accumulation]]
+        together = sorted(x for b in mine for x in zip(b.seeds, b.rows, strict=True))
+        assert together == sorted(zip(whole.seeds, whole.rows, strict=True))
+        assert len(together) == total == len(set(together))
+
+
+def test_a_replaced_draw_counts_once_whatever_its_repeats():
+    one, _ = repeating(4, 8, 16, {1, 4})
+    alone = loader(12, 2, 4, Pool({1, 4}))
+    rows = [b.rows[::4] for b in one.epoch(0)]
+    assert rows == [b.rows for b in alone.epoch(0)]
+    assert one.replaced == alone.replaced
+    assert one.replaced.draws >= 2
+    assert one.decoders == alone.decoders == {"x": 12}
+    assert one.steps_per_epoch == 3
+
+
+def test_what_is_no_clip_of_this_loader_is_not_made_again():
+    one, _ = repeating(2, 4, 8)
+    assert one.again([3, 3], [(5, 0, 0, 0, 1), (5, 0, 0, 0)]).clips[:, 0, 0, 0, 0].tolist() == [31, 30]
+    for words in ((5, 0, 0), (5, 0, 0, 0, 2), (5, 0, 0, 0, 0), (5, 0, 0, 0, 1, 1), (5, 0, -1, 0)):
+        with pytest.raises(UserError, match="are of no clip; expected seed, epoch, place and attempt"):
+            one.again([3], [words])
+    for row in (-1, 12):
+        with pytest.raises(UserError, match=f"there is no row {row}; set has 12"):
+            one.again([row], [(5, 0, 0, 0)])
+
+
+def test_errors_come_where_batches_are_taken_and_what_was_met_before_is_reported():
+    met = []
+    one = loader(pool=Pool({1, 2, 3}), max_broken=0.1, on_broken=lambda name, _: met.append(name))
+    with pytest.raises(TooManyBroken):
+        list(one.epoch(0))
+    assert len(met) == 2
+    assert one.replaced.reasons == dict.fromkeys(met, "broken")
+
+    def unusable(row, seed):
+        raise UserError(f"{row} has no place")
+
+    wrong = TrainingLoader(index(4), Pool(), unusable, batch=2, global_batch=4, size=4, seed=0)
+    with pytest.raises(UserError, match="has no place"):
+        list(wrong.epoch(0))
+
+
+@pytest.mark.parametrize(("batch", "workers", "least"), [(1, 8, 18), (16, 2, 32)])
+def test_so_many_videos_are_asked_for_that_no_decoding_process_is_idle(batch, workers, least):
+    asked = []
+
+    class Counting(Pool):
+        def map(self, requests, ahead=None, stopped=None):
+            asked.append(ahead)
+            return super().map(requests)
+
+    pool = Counting()
+    pool.workers = workers
+    list(loader(64, batch, 32, pool).epoch(0))
+    assert asked == [least]
 
 
 def test_too_many_broken_files_stop_the_training():

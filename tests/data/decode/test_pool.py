@@ -296,3 +296,21 @@ def test_an_interrupt_from_the_keyboard_reaches_the_parent_alone():
         os.kill(pid, signal.SIGINT)
         assert next(pool.map([1])).info["pid"] == pid
     assert pool.stats.respawned == 0
+
+
+def test_a_wait_is_ended_by_another_thread_and_the_pool_goes_on(echoing):
+    stopped, taken = threading.Event(), []
+
+    def consume():
+        taken.extend(r.info["value"] for r in echoing.map([(1, 0), (2, 5), (3, 0)], ahead=3, stopped=stopped))
+
+    consumer = threading.Thread(target=consume)
+    consumer.start()
+    wait_for(lambda: taken == [1])
+    began = time.monotonic()
+    stopped.set()
+    consumer.join(10)
+    assert not consumer.is_alive()
+    assert time.monotonic() - began < 2
+    assert taken == [1]
+    assert [r.info["value"] for r in echoing.map([(4, 0), (5, 0)])] == [4, 5]
