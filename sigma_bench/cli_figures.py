@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
 from sigma_bench.cli_data import DataRoot
+from sigma_bench.contracts import UserError
 
-figures_app = typer.Typer(help="Figures: clips and masks of a data set.", rich_markup_mode=None, no_args_is_help=True)
+figures_app = typer.Typer(
+    help="Figures: clips and masks of a data set or a video.", rich_markup_mode=None, no_args_is_help=True
+)
 
 Count = Annotated[int, typer.Option(min=1, max=100, help="Samples, spread evenly over the list")]
 Split = Annotated[str | None, typer.Option(help="Default: the last that there is a list of")]
 Sheet = Annotated[Path | None, typer.Option(metavar="FILE.png", help="Default: figures/KIND.DATASET.SPLIT.png")]
+
+VIDEO = ("flow", "ratio", "seed", "stride", "compat", "weights")
+"""Options of `masks` that are for a video."""
+LISTED = ("split", "data", "data_root", "count")
+"""Options of `masks` that are for a data set."""
 
 
 @figures_app.command(name="clips", epilog="Example: sigma-bench figures clips ucf101 --data miniature --out clips.png")
@@ -32,16 +40,46 @@ def clips_(
     typer.echo(str(clips(Figure(dataset, split, data, data_root, out, count, seed))))
 
 
-@figures_app.command(name="masks", epilog="Example: sigma-bench figures masks davis --split val --out masks.png")
+@figures_app.command(
+    name="masks",
+    epilog="Examples: sigma-bench figures masks davis --split val --out masks.png | "
+    "sigma-bench figures masks ./clip.mp4 --flow dis --ratio 0.9 --out masking.png",
+)
 def masks_(
-    dataset: Annotated[str, typer.Argument(help="Data set with masks: davis, davis_unsupervised, ytvos")],
+    context: typer.Context,
+    source: Annotated[
+        str, typer.Argument(help="Data set with masks (davis, davis_unsupervised, ytvos), or the path of a video")
+    ],
     split: Split = None,
     data: Annotated[str, typer.Option(help="official or miniature")] = "official",
     data_root: DataRoot = None,
     out: Sheet = None,
     count: Count = 6,
+    flow: Annotated[str, typer.Option(help="Of a video: dis, farneback or raft_small")] = "dis",
+    ratio: Annotated[float, typer.Option(help="Of a video: share of the tokens that is hidden")] = 0.9,
+    seed: Annotated[int, typer.Option(min=0, help="Of a video: seed of the masks")] = 0,
+    stride: Annotated[int, typer.Option(min=1, help="Of a video: distance between frames")] = 2,
+    compat: Annotated[bool, typer.Option("--compat", help="Of a video: mask as the released MGMAE does")] = False,
+    weights: Annotated[Path | None, typer.Option(help="Of a video: file of RAFT's weights")] = None,
 ) -> None:
-    """Draw frames with their masks: objects tinted and outlined, with a legend."""
+    """Draw frames with their masks: objects of a data set, or what tube and motion-guided masks leave of a video."""
+    is_video = "/" in source or "." in source or Path(source).is_file()
+    _refuse(context, source, LISTED if is_video else VIDEO, "a video" if is_video else "a data set")
+    if is_video:
+        from sigma_bench.runs.masking_figure import Masking, masking_figure
+
+        masking = Masking(Path(source), cast(Any, flow), ratio, seed, stride, compat, weights, out)
+        typer.echo(str(masking_figure(masking)))
+        return
     from sigma_bench.runs.figures import Figure, mask_sheet
 
-    typer.echo(str(mask_sheet(Figure(dataset, split, data, data_root, out, count))))
+    typer.echo(str(mask_sheet(Figure(source, split, data, data_root, out, count))))
+
+
+def _refuse(context: typer.Context, source: str, names: tuple[str, ...], what: str) -> None:
+    """Refuse options that were given and mean nothing for `source`."""
+    for name in names:
+        given = context.get_parameter_source(name)
+        if given is not None and given.name == "COMMANDLINE":
+            option = name.replace("_", "-")
+            raise UserError(f"--{option} is not for {what}, which '{source}' is taken for; leave it out")

@@ -108,7 +108,7 @@ def _url() -> str:
 
 def _missing(file: Path, given: bool) -> str:
     name = _url().rsplit("/", 1)[1]
-    place = f"give the path of {name}" if given else f"place it there, or give its path (mask.weights)"
+    place = f"give the path of {name}" if given else "place it there, or give its path (mask.weights of a recipe)"
     return (
         f"{file}: no such file; it is to hold the weights of RAFT-small. Fetch {_url()} and {place}. Flow by dis or "
         "farneback needs no weights"

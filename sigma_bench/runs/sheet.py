@@ -33,6 +33,20 @@ INK, GREY, RED = (20, 20, 20), (110, 110, 110), (180, 0, 0)
 
 
 @dataclass(frozen=True)
+class Style:
+    """Sizes of a sheet, pixels: height of pictures, width of the column of labels, height of letters."""
+
+    height: int = HEIGHT
+    label: int = LABEL
+    text: int = TEXT
+    small: int = SMALL
+
+
+SCREEN = Style()
+"""To be looked at; a figure for print wants larger letters."""
+
+
+@dataclass(frozen=True)
 class Strip:
     """Pictures side by side; `label` stands left of them, line by line, a caption below each."""
 
@@ -51,39 +65,40 @@ class Block:
     error: str = ""
 
 
-def draw(title: str, blocks: Sequence[Block]) -> Picture:
+def draw(title: str, blocks: Sequence[Block], style: Style = SCREEN) -> Picture:
     """Return the sheet. Pictures are scaled to one height; small ones keep their pixels visible."""
-    labelled = LABEL if any(strip.label for block in blocks for strip in block.strips) else 0
-    scaled = [[[fitted(p) for p in strip.pictures] for strip in block.strips] for block in blocks]
+    text, small = style.text, style.small
+    labelled = _labelled(blocks, style)
+    scaled = [[[fitted(p, style.height) for p in strip.pictures] for strip in block.strips] for block in blocks]
     widths = [sum(p.shape[1] + GAP for p in strip) for block in scaled for strip in block]
     width = 2 * MARGIN + labelled + max(widths, default=0)
-    width = max(width, 2 * MARGIN + round(_font(TEXT + 2).getlength(title)), 480)
-    sheet = Image.new("RGB", (width, _tall(blocks, width)), "white")
+    width = max(width, 2 * MARGIN + round(_font(text + 2).getlength(title)), 480)
+    sheet = Image.new("RGB", (width, _tall(blocks, width, style)), "white")
     pen = ImageDraw.Draw(sheet)
-    pen.text((MARGIN, MARGIN), _short(title, TEXT + 2, width - 2 * MARGIN), INK, _font(TEXT + 2))
-    y = MARGIN + 2 * TEXT + 2
+    pen.text((MARGIN, MARGIN), _short(title, text + 2, width - 2 * MARGIN), INK, _font(text + 2))
+    y = MARGIN + 2 * text + 2
     for block, strips in zip(blocks, scaled, strict=True):
-        pen.text((MARGIN, y), _short(block.heading, TEXT, width - 2 * MARGIN), INK, _font(TEXT))
-        y += round(1.5 * TEXT)
+        pen.text((MARGIN, y), _short(block.heading, text, width - 2 * MARGIN), INK, _font(text))
+        y += round(1.5 * text)
         if block.error:
-            pen.text((MARGIN, y), _short(block.error, SMALL, width - 2 * MARGIN), RED, _font(SMALL))
-            y += 2 * SMALL
+            pen.text((MARGIN, y), _short(block.error, small, width - 2 * MARGIN), RED, _font(small))
+            y += 2 * small
         for strip, pictures in zip(block.strips, strips, strict=True):
-            pen.multiline_text((MARGIN, y), strip.label, GREY, _font(SMALL), spacing=3)
+            pen.multiline_text((MARGIN, y), strip.label, GREY, _font(small), spacing=3)
             x = MARGIN + labelled
             for picture, caption in zip(pictures, strip.captions, strict=True):
                 sheet.paste(Image.fromarray(picture), (x, y))
-                pen.text((x, y + HEIGHT + 2), _short(caption, SMALL, picture.shape[1]), GREY, _font(SMALL))
+                pen.text((x, y + style.height + 2), _short(caption, small, picture.shape[1]), GREY, _font(small))
                 x += picture.shape[1] + GAP
-            y += HEIGHT + round(1.7 * SMALL)
-        for line in _lines(block.legend, width):
+            y += style.height + _under(strip, small)
+        for line in _lines(block.legend, width - labelled, small):
             x = MARGIN + labelled
             for colour, words in line:
-                pen.rectangle((x, y + 2, x + SMALL, y + 2 + SMALL), colour, INK)
-                pen.text((x + SMALL + 6, y), words, INK, _font(SMALL))
-                x += _wide(words)
-            y += round(1.6 * SMALL)
-        y += TEXT
+                pen.rectangle((x, y + 2, x + small, y + 2 + small), colour, INK)
+                pen.text((x + small + 6, y), words, INK, _font(small))
+                x += _wide(words, small)
+            y += round(1.6 * small)
+        y += text
     return np.asarray(sheet)
 
 
@@ -93,11 +108,11 @@ def write(file: Path, sheet: Picture) -> None:
     Image.fromarray(sheet).save(file, "PNG")
 
 
-def fitted(picture: Picture) -> Picture:
-    """Return a picture scaled to `HEIGHT`, its aspect kept."""
+def fitted(picture: Picture, height: int = HEIGHT) -> Picture:
+    """Return a picture scaled to `height`, its aspect kept."""
     h, w = picture.shape[:2]
-    how = Image.Resampling.NEAREST if h < HEIGHT else Image.Resampling.LANCZOS
-    return np.asarray(Image.fromarray(picture).resize((max(1, round(w * HEIGHT / h)), HEIGHT), how))
+    how = Image.Resampling.NEAREST if h < height else Image.Resampling.LANCZOS
+    return np.asarray(Image.fromarray(picture).resize((max(1, round(w * height / h)), height), how))
 
 
 def overlaid(frame: Picture, colours: Picture, edges: NDArray[np.bool_], covered: NDArray[np.bool_]) -> Picture:
@@ -114,20 +129,29 @@ def overlaid(frame: Picture, colours: Picture, edges: NDArray[np.bool_], covered
     return np.where(edges[..., None], colours, np.rint(blend)).astype(np.uint8)
 
 
-def _tall(blocks: Sequence[Block], width: int) -> int:
-    tall = MARGIN + 2 * TEXT + 2 + MARGIN
+def _tall(blocks: Sequence[Block], width: int, style: Style) -> int:
+    text, small = style.text, style.small
+    tall = MARGIN + 2 * text + 2 + MARGIN
     for block in blocks:
-        tall += round(1.5 * TEXT) + TEXT + (2 * SMALL if block.error else 0)
-        tall += len(block.strips) * (HEIGHT + round(1.7 * SMALL))
-        tall += len(_lines(block.legend, width)) * round(1.6 * SMALL)
+        tall += round(1.5 * text) + text + (2 * small if block.error else 0)
+        tall += sum(style.height + _under(strip, small) for strip in block.strips)
+        tall += len(_lines(block.legend, width - _labelled(blocks, style), small)) * round(1.6 * small)
     return tall
 
 
-def _lines(legend: Sequence[tuple[Colour, str]], width: int) -> list[list[tuple[Colour, str]]]:
+def _labelled(blocks: Sequence[Block], style: Style) -> int:
+    return style.label if any(strip.label for block in blocks for strip in block.strips) else 0
+
+
+def _under(strip: Strip, small: int) -> int:
+    return round(1.7 * small) if any(strip.captions) else GAP
+
+
+def _lines(legend: Sequence[tuple[Colour, str]], width: int, small: int) -> list[list[tuple[Colour, str]]]:
     lines: list[list[tuple[Colour, str]]] = []
     room = 0
     for entry in legend:
-        wide = _wide(entry[1])
+        wide = _wide(entry[1], small)
         if not lines or wide > room:
             lines.append([])
             room = width - 2 * MARGIN
@@ -136,8 +160,8 @@ def _lines(legend: Sequence[tuple[Colour, str]], width: int) -> list[list[tuple[
     return lines
 
 
-def _wide(words: str) -> int:
-    return SMALL + 6 + round(_font(SMALL).getlength(words)) + 18
+def _wide(words: str, small: int) -> int:
+    return small + 6 + round(_font(small).getlength(words)) + 18
 
 
 def _short(words: str, size: int, width: int) -> str:
