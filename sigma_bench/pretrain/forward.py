@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import torch
 import torch.distributed as dist
 
-from sigma_bench.losses.clustering import ClusteringSettings, balance_weights, clustering_loss
+from sigma_bench.losses.clustering import ClusteringLoss, ClusteringSettings, balance_weights, clustering_loss
 from sigma_bench.losses.reconstruction import feature_l2, pixel_mse
 from sigma_bench.models.masked import MaskedVideoModel
 from sigma_bench.models.selection import take, token_ids
@@ -84,7 +85,8 @@ def sigma_forward(
     """Return the losses of SIGMA and what they are made of.
 
     The prototypes are first scaled to unit length in place. Scores of the projected targets train phi and the
-    prototypes; scores of the decoder are taken with the prototypes detached.
+    prototypes; scores of the decoder are taken with the prototypes detached. Scores that are infinite or not a number
+    give a loss that is not a number, so that every process reaches the end of the step and all can agree to stop.
 
     Args:
         model: A model with prototypes, and with `head` as phi unless the targets are features already.
@@ -107,9 +109,11 @@ def sigma_forward(
     model.normalize_prototypes()
     targets, projected, decoded = _branches(model, clips, mask, targets, normalize)
     assert model.prototypes is not None
-    loss = clustering_loss(
-        projected.flatten(0, 1), decoded.flatten(0, 1), model.prototypes, settings, group, weights, watch
-    )
+    sides = projected.flatten(0, 1), decoded.flatten(0, 1)
+    try:
+        loss = clustering_loss(*sides, model.prototypes, settings, group, weights, watch)
+    except FloatingPointError:
+        loss = _undefined(*sides, model.prototypes, watch)
     found = {
         "loss": loss.total,
         "loss1": loss.first,
@@ -123,14 +127,24 @@ def sigma_forward(
     return found if loss.entropy1 is None else {**found, "entropy1": loss.entropy1}
 
 
+def _undefined(
+    projected_MD: torch.Tensor, decoded_MD: torch.Tensor, prototypes_KD: torch.Tensor, watch: bool
+) -> ClusteringLoss:
+    loss = (projected_MD.float().sum() + decoded_MD.float().sum() + prototypes_KD.sum()) * math.nan
+    labels_M = torch.zeros(len(projected_MD), dtype=torch.long, device=loss.device)
+    return ClusteringLoss(loss, loss, loss, labels_M, labels_M, loss.detach() if watch else None)
+
+
 def sigma_balance(
     model: MaskedVideoModel,
     parts: Iterable[tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]],
     settings: ClusteringSettings,
     normalize: bool = True,
     group: dist.ProcessGroup | None = None,
-) -> tuple[torch.Tensor, torch.Tensor]:
+) -> tuple[torch.Tensor, torch.Tensor] | None:
     """Return the balance of both branches over several micro-batches, as if they were one batch; without gradient.
+
+    None where scores are infinite or not a number; the losses of these micro-batches will say so.
 
     Args:
         model: As for `sigma_forward`.
@@ -146,7 +160,10 @@ def sigma_balance(
         projected = [branches[0].flatten(0, 1) for branches in found]
         decoded = [branches[1].flatten(0, 1) for branches in found]
         del found
-        return balance_weights(projected, decoded, model.prototypes, settings, group)
+        try:
+            return balance_weights(projected, decoded, model.prototypes, settings, group)
+        except FloatingPointError:
+            return None
 
 
 def _branches(

@@ -85,6 +85,11 @@ class MaskedObjective:
         features = self.teacher.features(clips, IMAGENET_MEAN, IMAGENET_STD)
         return Prepared(clips, mask, teacher_targets(features, mask, self.recipe.target.normalize))
 
+    @property
+    def described(self) -> dict[str, str]:
+        """What a checkpoint says of the parts that are not in it: the teacher."""
+        return {} if self.teacher is None else {"teacher": self.teacher.source, "teacher_digest": self.teacher.digest}
+
     def survey(self, batches: Sequence[Batch]) -> None:
         """Prepare all micro-batches of an optimiser step; only objectives that need them together are asked to."""
         raise NotImplementedError

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ def train(
     workers: int,
     data: Mapping[str, Any],
     observers: Observers | None = None,
+    undisturbed: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> tuple[Path, dict[str, Any]]:
     """Train on `index` and return the last checkpoint and the state of the objective: what was not decoded, and how.
 
@@ -50,9 +51,10 @@ def train(
         workers: Decoding processes of each of them.
         data: What is trained on, saved in `folder` before the first step.
         observers: Look on, in the first process.
+        undisturbed: A context in which this process is not ended for the loss of another one while it saves.
 
     Raises:
-        UserError: The global batch cannot be met by these processes.
+        UserError: The global batch cannot be met by these processes, or what `loop.fit` raises.
     """
     t = recipe.train
     micro = distributed.micro_batch(t.global_batch, t.micro_batch, processes.world)
@@ -70,15 +72,19 @@ def train(
             rank=processes.rank,
             world=processes.world,
             device=processes.device,
+            repeats=recipe.clips.repeats,
             on_broken=lambda broken, reason: say(f"replaced: {broken}: {reason}"),
         )
-        if index.count < t.global_batch:
+        if index.count < loader.draws.videos_per_step:
             tell(
-                f"{index.count} clips are fewer than the global batch of {t.global_batch}: they are sampled repeatedly"
+                f"{index.count} videos are fewer than a step of {t.global_batch} clips takes: they are drawn repeatedly"
             )
         objective = registry.get("objectives", recipe.objective)(recipe, loader, processes)
         plan = _plan(recipe, loader, micro * processes.world)
         numbers = _numbers(recipe, plan, micro, processes.world)
+        frozen = objective.described
+        for what in (text for name, text in frozen.items() if not name.endswith("digest")):
+            tell(f"frozen: {what}")
         tell(_announcement(recipe, index, numbers, processes.device, threads, start))
         optimizer = optim.adamw(optim.pretraining_groups(objective.module, t.weight_decay), t.lr, t.betas)
         if start is None and processes.leader:
@@ -90,6 +96,7 @@ def train(
             "encoder": _encoder(objective.module),
             "system": system,
             "numbers": numbers,
+            "frozen": frozen,
             "warnings": observers.marks,
         }
         on_save = observers.on_save if t.eval_every else None
@@ -105,6 +112,7 @@ def train(
                 title=recipe.name,
                 on_log=observers.on_log,
                 on_save=on_save,
+                undisturbed=undisturbed,
             )
         counts = objective.merge(processes.gather(objective.state_dict()))
     return last, counts

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from sigma_bench.contracts import Objective
+from sigma_bench.contracts import Objective, UserError
 from sigma_bench.train import state as states
 from sigma_bench.train.distributed import Processes
 from sigma_bench.train.plan import Place, Plan
@@ -66,10 +66,13 @@ class Training:
         """Take everything back from a checkpoint. Global generators go on where the same process left them.
 
         Raises:
-            UserError: It cannot be read.
+            UserError: It cannot be read, or the run was begun with other frozen parts.
         """
         processes = self.processes
         saved = states.load(path, processes.device)
+        kept, now = saved.get("frozen", {}), self.extra.get("frozen", {})
+        if kept != now:
+            raise UserError(f"{path}: the run was begun with {kept}, now there is {now}; a resume needs the same files")
         self.objective.module.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.scaler.load_state_dict(saved.get("scaler") or {})

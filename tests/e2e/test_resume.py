@@ -10,7 +10,7 @@ import time
 import pytest
 import torch
 
-from sigma_bench.runs.pretrain import pretrain
+from sigma_bench.runs.pretrain import Request, pretrain
 from sigma_bench.train import folder, state
 
 OBJECTIVES = ("sigma_mlp", "videomae", "sigma_l2")
@@ -52,12 +52,12 @@ def assert_same(straight, resumed):
 def compare(recipe, tmp_path, data_root, steps, save_every, at_step):
     sets = settings(steps, save_every)
     common = {"data": "miniature", "size": "nano", "data_root": data_root, "device": "cpu", "workers": 1, "sets": sets}
-    straight = pretrain(recipe, out=tmp_path / "straight", **common)
+    straight = pretrain(Request(recipe, out=tmp_path / "straight", **common))
     killed(recipe, tmp_path / "killed", data_root, sets, at_step)
     reached = folder.newest(tmp_path / "killed" / "checkpoints")
     assert reached is not None
     assert reached.name < straight.name, "the kill came too late to test a resume"
-    resumed = pretrain(recipe, out=tmp_path / "killed", resume=True, **common)
+    resumed = pretrain(Request(recipe, out=tmp_path / "killed", resume=True, **common))
     assert_same(straight, resumed)
     logs = [[json.loads(line) for line in (tmp_path / d / "log.jsonl").open()] for d in ("straight", "killed")]
     assert [(r["step"], r["loss"]) for r in logs[0]] == [(r["step"], r["loss"]) for r in logs[1]]

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from sigma_bench.losses.clustering import ClusteringSettings
 from sigma_bench.models.masked import MaskedVideoModel, masked_model
-from sigma_bench.pretrain.forward import Clustering, feature_l2_forward, pixel_forward, pixel_targets, sigma_forward
+from sigma_bench.pretrain.forward import feature_l2_forward, pixel_forward, pixel_targets, sigma_balance, sigma_forward
 from sigma_bench.pretrain.projector import MlpProjector
 
 CLIPS = torch.randn(2, 3, 4, 32, 32, generator=torch.Generator().manual_seed(0))
@@ -19,42 +20,67 @@ def _model(out_dim: int = 16, projector: bool = True, prototypes: int = 6) -> Ma
 
 def test_every_parameter_of_sigma_is_trained():
     model = _model()
-    torch.autograd.backward(sigma_forward(model, CLIPS, MASK, Clustering())["loss"])
+    torch.autograd.backward(sigma_forward(model, CLIPS, MASK, ClusteringSettings())["loss"])
     assert [n for n, p in model.named_parameters() if p.grad is None] == []
 
 
 def test_the_decoder_branch_does_not_train_prototypes_nor_projector():
     model = _model()
-    torch.autograd.backward(sigma_forward(model, CLIPS, MASK, Clustering())["loss2"])
-    assert model.prototypes.grad is None
-    assert all(p.grad is None for p in model.head.parameters())
-    assert model.encoder.patch_embed.proj.weight.grad is not None
+    found = sigma_forward(model, CLIPS, MASK, ClusteringSettings())
+    torch.autograd.backward(found["loss"], inputs=[model.head[0].weight, model.prototypes])
+    twice = {"head": model.head[0].weight.grad.clone(), "prototypes": model.prototypes.grad.clone()}
+    # the same targets against assignments that come from another decoder: only the labels it gives may matter
+    other = _model()
+    with torch.no_grad():
+        other.decoder.head.weight.mul_(3)  # directions change little, lengths not at all
+        other.decoder.head.bias.mul_(3)
+    again = sigma_forward(other, CLIPS, MASK, ClusteringSettings())
+    torch.autograd.backward(again["loss"])
+    assert torch.equal(again["labels2"], found["labels2"])
+    torch.testing.assert_close(other.head[0].weight.grad, twice["head"])
+    torch.testing.assert_close(other.prototypes.grad, twice["prototypes"])
 
 
-def test_the_target_branch_trains_prototypes_and_projector_alone():
+@pytest.mark.parametrize("where", ["head", "decoder"])
+def test_undefined_outputs_give_an_undefined_loss_that_can_still_be_stepped_back(where):
     model = _model()
-    torch.autograd.backward(sigma_forward(model, CLIPS, MASK, Clustering())["loss1"])
-    trained = {n.split(".")[0] for n, p in model.named_parameters() if p.grad is not None}
-    assert trained == {"prototypes", "head"}
+    with torch.no_grad():
+        (model.head[0] if where == "head" else model.decoder.head).weight[0, 0] = float("nan")
+    found = sigma_forward(model, CLIPS, MASK, ClusteringSettings(), watch=True)
+    assert found["loss"].isnan()
+    torch.autograd.backward(found["loss"])
+    assert model.encoder.patch_embed.proj.weight.grad is not None
+    assert sigma_balance(model, [(CLIPS, MASK, None)], ClusteringSettings()) is None
+
+
+def test_balance_over_parts_gives_the_loss_of_the_whole():
+    model = _model()
+    whole = sigma_forward(model, CLIPS, MASK, ClusteringSettings())
+    parts = [(CLIPS[:1], MASK[:1], None), (CLIPS[1:], MASK[1:], None)]
+    weights = sigma_balance(model, parts, ClusteringSettings())
+    pieces = [sigma_forward(model, c, m, ClusteringSettings(), t, weights=weights) for c, m, t in parts]
+    assert torch.equal(torch.cat([p["labels1"] for p in pieces]), whole["labels1"])
+    assert torch.equal(torch.cat([p["labels2"] for p in pieces]), whole["labels2"])
+    torch.testing.assert_close(sum(p["loss"] for p in pieces) / 2, whole["loss"], rtol=1e-6, atol=1e-6)
 
 
 def test_given_targets_replace_pixels_and_may_skip_the_projector():
     model = _model(projector=False)
     features = torch.randn(2, 6, 16)
-    out = sigma_forward(model, CLIPS, MASK, Clustering(), targets=features)
+    out = sigma_forward(model, CLIPS, MASK, ClusteringSettings(), targets=features)
     assert out["projected"] is features
-    assert out["scores1"].shape == (12, 6)
+    assert out["labels1"].shape == (12,)
 
 
 def test_soft_and_hard_differ():
-    losses = [sigma_forward(_model(), CLIPS, MASK, Clustering(hard=h))["loss"].item() for h in (True, False)]
+    losses = [sigma_forward(_model(), CLIPS, MASK, ClusteringSettings(hard=h))["loss"].item() for h in (True, False)]
     assert losses[0] != losses[1]
 
 
-def test_scores_stay_float32_under_autocast():
+def test_losses_stay_float32_under_autocast():
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        out = sigma_forward(_model(), CLIPS, MASK, Clustering())
-    assert {out[k].dtype for k in ("scores1", "scores2", "q1", "q2", "loss")} == {torch.float32}
+        out = sigma_forward(_model(), CLIPS, MASK, ClusteringSettings())
+    assert {out[k].dtype for k in ("loss", "loss1", "loss2")} == {torch.float32}
     assert out["decoded"].dtype == torch.bfloat16
 
 
@@ -71,7 +97,7 @@ def test_pixels_and_features_train():
 
 def test_a_model_without_prototypes_is_refused():
     with pytest.raises(ValueError, match="no prototypes"):
-        sigma_forward(_model(prototypes=0), CLIPS, MASK, Clustering())
+        sigma_forward(_model(prototypes=0), CLIPS, MASK, ClusteringSettings())
 
 
 def test_fifty_steps_lower_the_pixel_loss():

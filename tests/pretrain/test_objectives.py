@@ -14,7 +14,7 @@ RECIPES = ("sigma_mlp", "videomae", "sigma_l2")
 
 def build(name, *sets):
     recipe = load.recipe(name, data="miniature", size="nano", sets=sets)
-    return registry.get("objectives", recipe.objective)(recipe, SimpleNamespace(replaced=Replaced()), "cpu")
+    return registry.get("objectives", recipe.objective)(recipe, SimpleNamespace(replaced=Replaced()))
 
 
 def batch(count=4, epoch=0):
@@ -26,15 +26,16 @@ def batch(count=4, epoch=0):
 @pytest.mark.parametrize("name", RECIPES)
 def test_masks_are_those_of_the_draw_and_of_nothing_else(name):
     objective = build(name)
-    masks = objective.masks([(0, 0, i, 0) for i in range(8)])
+    clips = batch(8).clips
+    masks = objective.masking(clips, [(0, 0, i, 0) for i in range(8)])
     assert masks.shape == (8, 64)
     assert masks.sum(1).tolist() == [48] * 8  # 12 of 16 positions in each of 4 slices
     assert torch.equal(masks.view(8, 4, 16)[:, :1].expand(-1, 4, -1), masks.view(8, 4, 16))
     assert len({tuple(m.tolist()) for m in masks}) > 6  # draws differ
     torch.manual_seed(99)
-    assert torch.equal(objective.masks([(0, 0, 3, 0)])[0], masks[3])
+    assert torch.equal(objective.masking(clips[:1], [(0, 0, 3, 0)])[0], masks[3])
     for other in ((1, 0, 3, 0), (0, 1, 3, 0), (0, 0, 3, 1)):
-        assert not torch.equal(objective.masks([other])[0], masks[3])
+        assert not torch.equal(objective.masking(clips[:1], [other])[0], masks[3])
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -54,13 +55,52 @@ def test_the_seed_makes_the_weights():
     assert not torch.equal(first["prototypes"], other["prototypes"])
 
 
-def test_monitors_tell_the_collapse_of_constant_targets():
-    objective = build("sigma_l2", "train.log_every=1")
+def watched(objective):
+    objective.watch = True
     objective.step(batch())
-    lively = objective.monitors["target_std_raw"]
+    return objective.watched()
+
+
+def test_monitors_tell_the_collapse_of_constant_targets():
+    objective = build("sigma_l2")
+    lively = watched(objective)
     with torch.no_grad():
         for parameter in objective.module.head.parameters():
             parameter.zero_()
-    objective.step(batch())
-    assert lively > 0
-    assert objective.monitors["target_std_raw"] == 0
+    still = watched(objective)
+    assert lively["target_std"] > 0.1
+    assert still["target_std"] == still["target_std_raw"] == 0
+
+
+def test_monitors_of_sigma_are_those_of_all_micro_batches():
+    objective = build("sigma_mlp")
+    whole = watched(objective)
+    parts = [Batch(b.clips[i : i + 1], [0], b.seeds[i : i + 1]) for b in [batch()] for i in range(4)]
+    objective.survey(parts)
+    for part in parts:
+        objective.step(part)
+    pieces = objective.watched()
+    assert pieces["used_prototypes"] == whole["used_prototypes"] > 0.2
+    assert pieces["usage_entropy"] == pytest.approx(whole["usage_entropy"], abs=1e-6)
+    assert pieces["assignment_entropy"] == pytest.approx(whole["assignment_entropy"], rel=1e-4)
+    assert pieces["from_uniform"] == pytest.approx(whole["from_uniform"], abs=1e-4)
+
+
+def test_a_survey_makes_losses_and_gradients_those_of_one_batch():
+    whole, pieces = build("sigma_mlp"), build("sigma_mlp")
+    whole.step(batch())["loss"].backward()
+    parts = [Batch(b.clips[i : i + 2], [0, 0], b.seeds[i : i + 2]) for b in [batch()] for i in (0, 2)]
+    pieces.survey(parts)
+    for part in parts:
+        (pieces.step(part)["loss"] / 2).backward()
+    for (name, one), (_, two) in zip(whole.module.named_parameters(), pieces.module.named_parameters(), strict=True):
+        torch.testing.assert_close(two.grad, one.grad, rtol=1e-4, atol=1e-6, msg=name)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recomputed_activations_change_nothing(name):
+    plain, thrifty = build(name), build(name, "train.checkpointing=true")
+    for objective in (plain, thrifty):
+        objective.step(batch())["loss"].backward()
+    for (key, one), (_, two) in zip(plain.module.named_parameters(), thrifty.module.named_parameters(), strict=True):
+        assert torch.equal(one.grad, two.grad), key

@@ -9,12 +9,17 @@ from sigma_bench.contracts import UserError
 from sigma_bench.data.miniatures.ucf101 import write
 from sigma_bench.runs import data as places
 from sigma_bench.runs.check import check
-from sigma_bench.runs.pretrain import _system, _without_name, pretrain
-from sigma_bench.spec import load, roots
+from sigma_bench.runs.pretrain import Request
+from sigma_bench.runs.pretrain import pretrain as run
+from sigma_bench.spec import roots
 from sigma_bench.train import state
 
 SETS = ["train.steps=2", "train.warmup_steps=1", "train.epochs=null", "train.warmup_epochs=null", "train.save_every=1",
         "train.threads=1", "train.global_batch=4", "train.precision=fp32"]  # fmt: skip
+
+
+def pretrain(name, **asked):
+    return run(Request(name, **asked))
 
 
 @pytest.fixture
@@ -125,28 +130,6 @@ def test_an_own_recipe_does_not_carry_the_name_of_the_published_method(videos, t
 def test_folder_without_a_name_is_refused(tmp_path):
     with pytest.raises(UserError, match="names no folder"):
         places.pretraining_index("folder:", tmp_path)
-
-
-@pytest.mark.parametrize(("name", "method"), [("sigma_mlp", ""), ("videomae", "VideoMAE")])
-def test_the_micro_batch_is_part_of_the_method_where_assignments_are_balanced_in_it(name, method):
-    recipe = load.recipe(name, data="k400", size="base", sets=["train.micro_batch=32", "train.seed=1"])
-    assert _system(recipe, "k400", own=False)["method"] == method
-    assert _system(load.recipe(name, data="k400", size="base"), "k400", own=False)["method"]
-
-
-@pytest.mark.parametrize(("there", "method"), [(1000, "SIGMA-MLP"), (990, "SIGMA-MLP"), (989, ""), (1, "")])
-def test_too_little_of_the_list_does_not_carry_the_published_name(there, method):
-    found = _without_name({"method": "SIGMA-MLP", "variant": ""}, there, 1000)
-    assert found["method"] == method
-    assert found["variant"] == ("" if method else f"{there} of 1000 training videos")
-
-
-def test_several_processes_are_refused_before_anything_is_written(tmp_path, monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.setenv("RANK", "1")
-    with pytest.raises(UserError, match="pretraining runs in one process, and this is process 1 of 2"):
-        pretrain("sigma_mlp", data=f"folder:{tmp_path}", size="nano", out=tmp_path / "run")
-    assert not (tmp_path / "run").exists()
 
 
 def test_a_resume_needs_the_same_generated_videos_under_the_same_ids(videos, tmp_path):
