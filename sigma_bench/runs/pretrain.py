@@ -11,27 +11,25 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from sigma_bench.contracts import UserError
+from sigma_bench.contracts import Stopped, UserError
 from sigma_bench.data.index import Index
 from sigma_bench.data.ranks import Ranks, joined
 from sigma_bench.progress import say
 from sigma_bench.runs import data as places
+from sigma_bench.runs.description import ENOUGH, description, run_name, without_name
 from sigma_bench.runs.helping import device_of
 from sigma_bench.runs.machine import git_commit
+from sigma_bench.runs.observers import Observers
 from sigma_bench.spec import load, roots
 from sigma_bench.spec.recipe import Recipe
-from sigma_bench.train.folder import newest as newest_checkpoint
+from sigma_bench.train import folder as folders
 from sigma_bench.train.folder import write_json
+from sigma_bench.train.heartbeat import Heartbeat
 
-HARMLESS = {"train.seed", "train.micro_batch", "train.log_every", "train.save_every", "train.threads"}
-"""Settings that may differ from the recipe's while the run still is the published system."""
-REPORTED_EPOCHS = {801: 800, 1601: 1600, 2401: 2400}
-"""The released schedules span one epoch more than the paper counts."""
+STOPPED, MISTAKE = 75, 2
+"""Exit codes of a run that was asked to stop and can go on, and of one that ended with a message."""
 SHOWN = 20
 """Broken files named on the screen."""
-ENOUGH = 0.99
-"""Share of the training list that a run of the published system needs."""
-DATA_NAMES = {"k400": "K400", "ssv2": "SSv2"}
 
 
 @dataclass(frozen=True)
@@ -47,6 +45,7 @@ class Request:
     data_root: Path | None = None
     device: str = "auto"
     workers: int = 2
+    boards: Sequence[str] = ("tensorboard",)
     sets: Sequence[str] = ()
     specs: Path | None = None
 
@@ -60,11 +59,16 @@ def pretrain(request: Request) -> Path:
     """Train by a recipe and return the last checkpoint.
 
     Of several processes (see `data.ranks`) the first looks at the run folder and the data, tells the others what it
-    found, prints and writes; all of them train.
+    found, prints and writes; all of them train. The loss of one ends all.
 
     Raises:
-        UserError: A wrong recipe or setting, no data, or a run folder that is in use for something else.
+        UserError: A wrong recipe or setting, no data, a run folder that is in use for something else, or a training
+            that cannot go on.
+        Stopped: A signal asked for the end; a checkpoint of the last step is saved.
     """
+    from sigma_bench.train.incident import TrainingStopped
+    from sigma_bench.train.loop import Unsaved
+
     recipe = load.recipe(
         request.name,
         data=request.kind,
@@ -73,14 +77,22 @@ def pretrain(request: Request) -> Path:
         sets=request.sets,
         specs=request.specs,
     )
-    folder = request.out or Path("runs") / f"{recipe.name}.{request.kind}.{request.size}.seed{recipe.train.seed}"
-    with joined() as ranks:
-        device = device_of(request.device, ranks)
-        if ranks.rank > 0:
-            return _follow(request, recipe, folder, ranks, device)
-        say(_headline(recipe, request.data, request.size, folder))
-        with _alone(folder):
-            return _lead(request, recipe, folder, ranks, device)
+    folder = request.out or Path("runs") / f"{run_name(recipe)}.{request.kind}.{request.size}.seed{recipe.train.seed}"
+    rank, agreed = 0, (Stopped, TrainingStopped, Unsaved)
+    try:
+        with joined() as ranks, Heartbeat(ranks, agreed=agreed) as beating:
+            rank = ranks.rank
+            device = device_of(request.device, ranks)
+            if rank > 0:
+                return _follow(request, recipe, folder, ranks, device)
+            say(_headline(recipe, request.data, request.size, folder))
+            with _alone(folder):
+                return _lead(request, recipe, folder, ranks, device, beating)
+    except agreed as error:
+        if rank == 0:
+            raise
+        # all come here together, and the first says why
+        raise SystemExit(STOPPED if isinstance(error, Stopped) else MISTAKE) from error
 
 
 @contextmanager
@@ -94,7 +106,7 @@ def _alone(folder: Path) -> Iterator[None]:
         raise UserError(f"{folder}: another process trains in it; wait for it, or give another --out") from error
 
 
-def _lead(request: Request, recipe: Recipe, folder: Path, ranks: Ranks, device: str) -> Path:
+def _lead(request: Request, recipe: Recipe, folder: Path, ranks: Ranks, device: str, beating: Heartbeat) -> Path:
     """Look at the run folder and the data, tell the other processes, and train with them."""
     start = _resumable(folder, load.dump(recipe), request.resume)
     if start is not None and int(start.stem.removeprefix("step-")) >= (recipe.train.steps or 10**12):
@@ -114,20 +126,42 @@ def _lead(request: Request, recipe: Recipe, folder: Path, ranks: Ranks, device: 
         .resolve()
         .is_relative_to(roots.shipped().resolve())
     )
-    system = _without_name(_system(recipe, request.kind, own), index.count, listed.count)
+    system = _described(recipe, request.kind, own, index, listed)
     if start is not None:
         _same_data(folder, index)
     content = _data(listed, index, reasons)
+    observers = _observers(request, recipe, folder, device)
     ranks.send({"do": "train", "start": start and start.name, "left_out": sorted(reasons), "sha256": index.sha256})
     from sigma_bench.runs.training import train
     from sigma_bench.train.distributed import together
 
     with together(ranks, device) as processes:
-        last, counts = train(recipe, index, folder, start, system, processes, request.workers, content)
+        last, counts = train(
+            recipe, index, folder, start, system, processes, request.workers, content, observers, beating.undisturbed
+        )
     replaced = {"replaced": counts["replaced"], "replaced_draws": counts["draws"], "decoders": counts["decoders"]}
     write_json(folder / "data.json", {**content, **replaced})
     say(str(last))
     return last
+
+
+def _observers(request: Request, recipe: Recipe, folder: Path, device: str) -> Observers:
+    """Return what looks on; a board or a task that there is none of is found before the training."""
+    measure = None
+    if recipe.train.eval_every:
+        from sigma_bench.runs.periodic import Periodic
+
+        measure = Periodic(
+            recipe.train.eval_tasks,
+            recipe.train.eval_every,
+            folder,
+            request.data,
+            request.data_root,
+            device,
+            request.workers,
+            request.specs,
+        )
+    return Observers(recipe, folder, request.boards, measure)
 
 
 def _follow(request: Request, recipe: Recipe, folder: Path, ranks: Ranks, device: str) -> Path:
@@ -165,9 +199,10 @@ def _headline(recipe: Recipe, data: str, size: str, folder: Path) -> str:
 def _resumable(folder: Path, resolved: str, resume: bool) -> Path | None:
     """Return the checkpoint to go on from; a folder that holds another run is refused."""
     saved = folder / "recipe.yaml"
-    newest = newest_checkpoint(folder / "checkpoints")
+    checkpoints = folder / "checkpoints"
+    folders.sweep(checkpoints)
     if not resume:
-        if saved.exists() or newest is not None:
+        if saved.exists() or folders.newest(checkpoints) is not None:
             raise UserError(f"{folder} holds a run already: go on with --resume, or name another folder with --out")
         return None
     if saved.exists() and saved.read_text(encoding="utf-8") != resolved:
@@ -175,38 +210,16 @@ def _resumable(folder: Path, resolved: str, resume: bool) -> Path | None:
             f"{saved} differs from the recipe asked for now: a run goes on with the settings it began with; give the "
             "same --data, --size and --set, or another --out"
         )
-    return newest
+    return folders.newest_sound(checkpoints)
 
 
-def _system(recipe: Recipe, kind: str, own: bool) -> dict[str, Any]:
-    """Return the description that rows take.
-
-    Only official data, a recipe of this package (not an `own` file) and unchanged settings carry the names that join a
-    published row.
-    """
-    # the assignments of SIGMA are balanced within a micro-batch: another size is another method
-    harmless = HARMLESS - {"train.micro_batch"} if recipe.objective == "sigma" else HARMLESS
-    changed = [s for s in recipe.resolved.sets if s.partition("=")[0] not in harmless]
-    official = kind in DATA_NAMES and not changed and not own
-    epochs = recipe.train.epochs
-    return {
-        "system": recipe.name,
-        "method": recipe.method if official else "",
-        "variant": recipe.variant if official else ", ".join(changed),
-        "pretrain_data": DATA_NAMES.get(kind, kind),
-        "epochs": str(REPORTED_EPOCHS.get(epochs, epochs)) if epochs else f"{recipe.train.steps} steps",
-        "motion_guidance": "no",
-        "pretrain_seed": recipe.train.seed,
-        "git_commit": git_commit(),
-    }
-
-
-def _without_name(system: dict[str, Any], there: int, listed: int) -> dict[str, Any]:
-    """Return the description without the published method where too little of the training list is there."""
-    if not system["method"] or there >= ENOUGH * listed:
-        return system
-    say(f"under {100 * ENOUGH:.0f} % of the list is there: the run does not carry the name of the published system")
-    return {**system, "method": "", "variant": f"{there} of {listed} training videos"}
+def _described(recipe: Recipe, kind: str, own: bool, index: Index, listed: Index) -> dict[str, Any]:
+    """Return the description that rows take, without a published name where too little of the list is there."""
+    full = {**description(recipe, kind, own), "git_commit": git_commit()}
+    kept = without_name(full, index.count, listed.count)
+    if kept != full:
+        say(f"under {100 * ENOUGH:.0f} % of the list is there: the run does not carry the name of the published system")
+    return kept
 
 
 def _data(listed: Index, index: Index, reasons: dict[str, str]) -> dict[str, Any]:
