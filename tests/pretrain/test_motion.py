@@ -6,7 +6,10 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
+from sigma_bench.data import transforms
+from sigma_bench.data.load import ClipRequest, load_clips
 from sigma_bench.models.flow import OpenCvFlow, Pair
 from sigma_bench.pretrain.motion import MotionMasking, carried_maps, masked_below, tube_sums, warp_steps
 from sigma_bench.pretrain.visibility import FLOOR, gaussians, initial_map, squares, visible_per_slice
@@ -271,3 +274,35 @@ def test_wrong_clips_and_settings_are_refused():
         MotionMasking(spec(ratio=0.9, mgmae_compat=True), model(side=24), flow=Uniform((0, 0)))
     with pytest.raises(FloatingPointError, match="optical flow by dis"):
         MotionMasking(spec(), of, flow=Uniform((float("nan"), 0)))(black(1, of), [(0,)])
+
+
+@pytest.mark.parametrize("method", ["dis", "farneback"])
+def test_maps_follow_people_who_walk_where_their_annotated_masks_are(shared, method):
+    folder = shared / "real/sequences/schoolgirls"
+    request = ClipRequest(str(folder / "schoolgirls.mp4"), "dense_test", 16, 2, box="center", backend="decord+pyav")
+    arrays, info = load_clips(request)
+    clip = transforms.to_clip(torch.from_numpy(arrays[0]), 224)[None]
+    y, x, h, w = info["boxes"][0]
+    files = sorted((folder / "Annotations").iterdir())
+    cut = [np.asarray(Image.open(files[i]))[y : y + h, x : x + w] for i in info["indices"][0]]
+    truth = np.stack([np.asarray(Image.fromarray(one).resize((224, 224), Image.Resampling.NEAREST)) for one in cut])
+    walking = torch.from_numpy(np.stack([truth == number for number in (1, 6, 7)]))  # (3, 16, 224, 224)
+
+    def overlap(maps: torch.Tensor) -> tuple[float, float]:
+        """Return the mean intersection over union before and after the base frame."""
+        found = maps > 0.5
+        union = (found | walking).sum((2, 3)).clamp(min=1)
+        ratio = (found & walking).sum((2, 3)) / union
+        return float(ratio[:, :8].mean()), float(ratio[:, 9:].mean())
+
+    base = walking[:, 8].float()
+    carried = {}
+    for compat in (False, True):
+        steps = warp_steps(16, 8, compat)
+        flow = OpenCvFlow(method)(clip, [step.pair for step in steps]).expand(3, -1, -1, -1, -1)
+        carried[compat] = overlap(carried_maps(base, flow, steps, 8, "none", compat))
+    still = overlap(base[:, None].expand(-1, 16, -1, -1))
+    assert carried[False][0] > still[0] + 0.15
+    assert carried[False][1] > still[1] + 0.15
+    assert carried[True][0] < still[0]  # the released code moves them the wrong way towards the past
+    assert carried[True][1] == pytest.approx(carried[False][1], abs=0.02)

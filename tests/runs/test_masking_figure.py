@@ -2,11 +2,9 @@
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from sigma_bench.cli import main
-from sigma_bench.runs import masking_figure as module
 from sigma_bench.runs import sheet
 from sigma_bench.runs.masking_figure import OUTLINE, Masking, dimmed, flow_colours, masking_figure
 
@@ -75,11 +73,10 @@ def test_the_figure_shows_both_masks_of_the_clip(frames, tmp_path, monkeypatch):
 def test_compat_and_seed_change_the_picture(frames, tmp_path, monkeypatch):
     drawn = [
         np.asarray(Image.open(masking_figure(Masking(frames, out=tmp_path / f"{i}.png", **changes))))
-        for i, changes in enumerate([{}, {}, {"seed": 1}, {"mgmae_compat": True}])
+        for i, changes in enumerate([{}, {"seed": 1}, {"mgmae_compat": True}])
     ]
-    assert np.array_equal(drawn[0], drawn[1])
+    assert not np.array_equal(drawn[0], drawn[1])
     assert not np.array_equal(drawn[0], drawn[2])
-    assert not np.array_equal(drawn[0], drawn[3])
 
 
 def test_a_short_clip_is_said_to_repeat_frames(frames, tmp_path, monkeypatch):
@@ -118,17 +115,3 @@ def test_mistakes_are_named(arguments, words, frames, tmp_path, capsys, monkeypa
         main(["figures", "masks", *(str(frames) if a == "FRAMES" else a for a in arguments)])
     assert stop.value.code == 2
     assert words in capsys.readouterr().err
-
-
-def test_a_real_clip(shared, tmp_path, monkeypatch):
-    """The visible tokens move with the woman who walks: their speed is her speed."""
-    masking = Masking(shared / "real/sequences/schoolgirls/schoolgirls.mp4", seed=8, out=tmp_path / "m.png")
-    method = module._method(masking)
-    clips, _ = module._clip(masking)
-    seen = ~method(clips, [(8,)]).view(8, 14, 14)
-    moved = (seen != seen[4]).any(0)  # positions that change are on her way, between the frames' left and right thirds
-    columns = torch.nonzero(moved)[:, 1]
-    assert moved.any()
-    assert columns.float().mean() > 4
-    still = seen.all(0) | ~seen.any(0)
-    assert still.float().mean() > 0.6
