@@ -13,7 +13,7 @@ from sigma_bench import __version__
 from sigma_bench.cli_ckpt import ckpt_app
 from sigma_bench.cli_data import AsJson, DataRoot, Device, data_app
 from sigma_bench.cli_figures import figures_app
-from sigma_bench.contracts import UserError
+from sigma_bench.contracts import Stopped, UserError
 
 app = typer.Typer(
     name="sigma-bench",
@@ -32,6 +32,8 @@ ENVIRONMENT = (EACCES, EDQUOT, EEXIST, EISDIR, ENAMETOOLONG, ENOENT, ENOSPC, ENO
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C."""
+STOPPED = 75
+"""Exit code of a training that a signal stopped and that can go on with --resume: EX_TEMPFAIL, for requeue scripts."""
 
 Sets = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one setting: --set train.base_lr=1e-3")
@@ -275,6 +277,8 @@ def main(argv: list[str] | None = None) -> Any:
         return app(args=spread(sys.argv[1:] if argv is None else argv), prog_name="sigma-bench")
     except UserError as error:
         _fail(f"sigma-bench: {error}", 2)
+    except Stopped as stopped:
+        _fail(f"sigma-bench: {stopped}", STOPPED)
     except OSError as error:
         if error.errno not in ENVIRONMENT:
             raise

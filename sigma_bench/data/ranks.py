@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
-from sigma_bench.contracts import UserError
+from sigma_bench.contracts import Stopped, UserError
 from sigma_bench.progress import say
 
 JOIN_S = 300.0
@@ -195,7 +195,7 @@ def joined() -> Iterator[Ranks]:
     ranks = Ranks(rank, world, PrefixStore("sigma-bench", store), local)
     try:
         yield ranks
-    except UserError:
+    except (UserError, Stopped):
         ranks.leave()
         raise
     ranks.leave()

@@ -62,7 +62,7 @@ def stop(
         agreed: Whether all processes come here. If not, the file holds the micro-batches of this one alone.
 
     Raises:
-        TrainingStopped: Always.
+        TrainingStopped: Always; where the processes do not agree, a UserError of this one.
     """
     place, processes = training.place, training.processes
     path: Path | None = folder / FOLDER / f"step-{place.step + 1:07d}.pt"
@@ -87,7 +87,7 @@ def stop(
         except OSError as error:
             say(f"{path} could not be written: {error}")
             path = None
-    raise TrainingStopped(_advice(place.step + 1, what, path, last))
+    raise (TrainingStopped if agreed else UserError)(_advice(place.step + 1, what, path, last))
 
 
 def read(path: Path) -> dict[str, Any]:
