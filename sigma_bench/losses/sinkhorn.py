@@ -18,7 +18,7 @@ stays within e^-68 and M e^68, and of a sum over 3000 prototypes less than 1e-4 
 scores at epsilon 0.03 stay below it whatever they are (2 / 0.03 = 66.7)."""
 FLOOR = -1e30
 """Lowest exponent of the logarithmic form; keeps differences of any float32 scores finite."""
-BLOCK, LARGE_BLOCK = 1 << 20, 1 << 26
+BLOCK, LARGE_BLOCK = 1 << 20, 1 << 24
 """Entries of a block of rows: on a processor what its last cache holds, on other devices memory they can spare."""
 CHUNKS = 8
 """Parts of a row in the search for its largest entry."""
