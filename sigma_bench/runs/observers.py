@@ -14,7 +14,7 @@ from sigma_bench.spec.recipe import Recipe
 from sigma_bench.train import log
 from sigma_bench.train.board import Board, boards, check
 from sigma_bench.train.plan import Plan
-from sigma_bench.train.quantities import WARNING
+from sigma_bench.train.quantities import EPOCHS, WARNING
 
 Measure = Callable[[Path, int], dict[str, Any] | None]
 """(checkpoint, its step) -> metrics for the log, None where nothing is due."""
@@ -42,6 +42,7 @@ class Observers:
             check(name)
         self.marks: list[str] = []
         self._watch = CollapseWatch(0)
+        self._steps_per_epoch = 1
         self._boards: list[Board] = []
 
     def begin(self, plan: Plan, start: int) -> None:
@@ -55,13 +56,15 @@ class Observers:
         tokens = int(math.prod(self.recipe.model.grid) * self.recipe.mask.ratio) * plan.global_batch
         self._watch = CollapseWatch(warmup, clustering.prototypes if clustering else 0, tokens)
         self._watch.marks = self.marks
+        self._steps_per_epoch = plan.steps_per_epoch
         file = self.folder / log.NAME
         if start and file.exists():
             self._watch.replay(record for record in log.read(file).records if record["step"] <= start)
         self._boards = boards(self.shown, self.folder, start, self.recipe.model_dump(mode="json", exclude={"resolved"}))
 
     def on_log(self, record: dict[str, Any]) -> None:
-        """Look at a record before it is written; a warning is said and becomes part of it."""
+        """Look at a record before it is written; a warning is said and becomes part of it, as do the epochs."""
+        record[EPOCHS] = self._epochs(record["step"])
         words = self._watch.check(record)
         if words is not None:
             record[WARNING] = words
@@ -71,14 +74,19 @@ class Observers:
     def on_save(self, path: Path, step: int) -> dict[str, Any] | None:
         """Evaluate a checkpoint where that is due; return what is to be logged."""
         found = self.measure(path, step) if self.measure is not None else None
-        if found:
-            self._show({"step": step, **found})
+        if not found:
+            return None
+        found = {EPOCHS: self._epochs(step), **found}
+        self._show({"step": step, **found})
         return found
 
     def close(self) -> None:
         """Let the boards write what they have not written yet."""
         for board in self._boards:
             board.close()
+
+    def _epochs(self, step: int) -> float:
+        return round(step / self._steps_per_epoch, 4)
 
     def _show(self, record: dict[str, Any]) -> None:
         """Show a record; a board that fails (a full disk, a lost connection) is left, the training is not."""

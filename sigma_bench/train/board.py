@@ -6,14 +6,13 @@ They are shown the records of the log, and are views of it: `log.jsonl` is what 
 from __future__ import annotations
 
 import importlib
-import math
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from sigma_bench.contracts import UserError
-from sigma_bench.train.quantities import WARNING, tag
+from sigma_bench.train.quantities import WARNING, numbers, tag
 
 NAMES = ("tensorboard", "wandb")
 """What `--log` can name."""
@@ -53,7 +52,7 @@ class TensorBoard:
             from torch.utils.tensorboard import SummaryWriter
 
             self._writer = SummaryWriter(str(self.folder), purge_step=self.start + 1, flush_secs=30)
-        for name, value in scalars(record).items():
+        for name, value in numbers(record).items():
             self._writer.add_scalar(tag(name), value, record["step"])
         if record.get(WARNING):
             self._writer.add_text(WARNING, str(record[WARNING]), record["step"])
@@ -103,7 +102,7 @@ class WeightsAndBiases:
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Add a point to the curve of each number, and a warning as an alert."""
-        self._run.log({"step": record["step"], **{tag(name): value for name, value in scalars(record).items()}})
+        self._run.log({"step": record["step"], **{tag(name): value for name, value in numbers(record).items()}})
         if record.get(WARNING):
             self._run.alert(title=f"step {record['step']}", text=str(record[WARNING]))
 
@@ -135,12 +134,3 @@ def check(name: str) -> None:
     """Raise a UserError where there is no board of this name."""
     if name not in NAMES:
         raise UserError(f"--log {name}: expected {' or '.join(NAMES)}, several with commas, or none")
-
-
-def scalars(record: Mapping[str, Any]) -> dict[str, float]:
-    """Return the numbers of a record that make a curve: all but its step, finite ones."""
-    return {
-        name: float(value)
-        for name, value in record.items()
-        if name != "step" and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    }

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 EVAL = "eval/"
 """What was measured of a checkpoint begins so: `eval/linear/ucf101/top1`."""
+EPOCHS = "epochs"
+"""Key of how often the data were passed over, with the part of the last time."""
+PLACE = ("step", "epoch", EPOCHS)
+"""Keys that say where in the run a record is."""
 WARNING = "warning"
 """Key of a record that carries a warning, in words."""
 
@@ -64,3 +69,12 @@ def ordered(names: Iterable[str]) -> list[str]:
     known = list(QUANTITIES)
     places = {name: known.index(name) if name in QUANTITIES else len(known) for name in names}
     return sorted(places, key=lambda name: (PARTS.index(quantity(name).part), places[name], name))
+
+
+def numbers(record: Mapping[str, Any]) -> dict[str, float]:
+    """Return what makes a curve of a record: its finite numbers, but for its place in the run."""
+    return {
+        name: float(value)
+        for name, value in record.items()
+        if name not in PLACE and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    }

@@ -37,6 +37,7 @@ def test_a_collapse_is_said_logged_and_handed_to_checkpoints(tmp_path, capsys):
     assert capsys.readouterr().err.count("warning: step 150: since step 50 the targets have become all alike") == 1
     records = [json.loads(line) for line in (tmp_path / "log.jsonl").open()]
     assert [r["step"] for r in records if "warning" in r] == [150]
+    assert records[26]["epochs"] == 5.0
     assert extra["warnings"] == ["collapse: constant targets from step 50"]
 
 
@@ -60,7 +61,7 @@ def test_metrics_of_a_checkpoint_are_returned_and_shown(tmp_path):
     )
     found.begin(PLAN, 0)
     assert found.on_save(tmp_path, 0) is None
-    assert found.on_save(tmp_path, 100) == {"eval/a/top1": 5.0}
+    assert found.on_save(tmp_path, 100) == {"epochs": round(100 / 54, 4), "eval/a/top1": 5.0}
     found.close()
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()

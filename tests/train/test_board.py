@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from sigma_bench.contracts import UserError
-from sigma_bench.train.board import boards, scalars
-from sigma_bench.train.quantities import PARTS, QUANTITIES, ordered, quantity, tag
+from sigma_bench.train.board import boards
+from sigma_bench.train.quantities import PARTS, QUANTITIES, numbers, ordered, quantity, tag
 
 
 def record(step, **more):
@@ -110,7 +110,9 @@ def test_a_wandb_that_lets_no_run_begin_is_told(tmp_path, monkeypatch):
 
 def test_only_finite_numbers_make_a_curve():
     inf = float("inf")
-    assert scalars({"step": 3, "a": 1, "b": 2.5, "c": inf, "d": None, "e": "x", "f": True}) == {"a": 1.0, "b": 2.5}
+    assert numbers(
+        {"step": 3, "epoch": 1, "epochs": 1.5, "a": 1, "b": 2.5, "c": inf, "d": None, "e": "x", "f": True}
+    ) == {"a": 1.0, "b": 2.5}
 
 
 def test_every_quantity_has_a_part_and_a_sentence():
