@@ -83,3 +83,25 @@ def _refuse(context: typer.Context, source: str, names: tuple[str, ...], what: s
         if given is not None and given.name == "COMMANDLINE":
             option = name.replace("_", "-")
             raise UserError(f"--{option} is not for {what}, which '{source}' is taken for; leave it out")
+
+
+@figures_app.command(
+    name="curves",
+    epilog="Examples: sigma-bench figures curves runs/a runs/b --keys loss,target_std --smooth 10 --out c.pdf "
+    "| sigma-bench figures curves runs/a --rows results/rows --metric linear/ucf101:top1",
+)
+def curves_(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, or log files")],
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Default: figures/curves.FORMAT")] = None,
+    format: Annotated[str, typer.Option(help="png, pdf, svg, or csv: all points; default: as FILE ends, or png")] = "",
+    keys: Annotated[str, typer.Option(help="Quantities with commas between them; eval/: all that was measured")] = "",
+    smooth: Annotated[int, typer.Option(min=1, help="Records of a running mean")] = 1,
+    x: Annotated[str, typer.Option("--x", help="step or epoch")] = "step",
+    rows: Annotated[Path | None, typer.Option(help="Folder of row CSVs with measurements of the checkpoints")] = None,
+    metric: Annotated[list[str] | None, typer.Option(help="TASK:METRIC of what was measured; repeatable")] = None,
+) -> None:
+    """Draw the curves of one or several runs from their logs: a panel a quantity, a colour a run."""
+    from sigma_bench.runs.curves import Request, curves
+
+    names = [name for part in keys.split(",") if (name := part.strip())]
+    typer.echo(str(curves(Request(runs, out, format, names, smooth, x, rows, metric or []))))
