@@ -60,12 +60,17 @@ def root(version: Annotated[bool, typer.Option("--version", callback=_version, i
     "sigma-bench pretrain sigma_mlp --data folder:/my/videos --set train.epochs=3"
 )
 def pretrain(
-    recipe: Annotated[str, typer.Argument(help="Name of a recipe (sigma-bench list recipes) or a path to a .yaml")],
+    recipe: Annotated[
+        str | None, typer.Argument(help="Name of a recipe (sigma-bench list recipes) or a path to a .yaml")
+    ] = None,
     data: Annotated[str, typer.Option(help="miniature, k400, ssv2 or folder:DIR")] = "miniature",
     size: Annotated[str, typer.Option(help="nano, small, base, large or huge")] = "nano",
     profile: Annotated[str | None, typer.Option(help="A profile of the recipe, such as released or paper")] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; default runs/RECIPE.DATA.SIZE.seedN")] = None,
-    resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint of the run folder")] = False,
+    resume: Annotated[bool, typer.Option(help="Go on from the last sound checkpoint of the run folder")] = False,
+    replay: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Repeat the step of an incident file instead; needs no recipe")
+    ] = None,
     data_root: DataRoot = None,
     device: Device = "auto",
     workers: Annotated[int, typer.Option(min=1, help="Decoding processes")] = 2,
@@ -75,7 +80,16 @@ def pretrain(
     sets: Sets = None,
     specs: Specs = None,
 ) -> None:
-    """Pretrain an encoder by a recipe."""
+    """Pretrain an encoder by a recipe. Exit code 75: stopped by a signal, saved, goes on with --resume."""
+    if replay is not None:
+        from sigma_bench.runs.replay import replay as repeat
+
+        if recipe is not None:
+            raise UserError(f"--replay {replay}: the file names its recipe itself; leave out '{recipe}'")
+        repeat(replay, data_root=data_root, device=device, workers=workers, sets=sets or [])
+        return
+    if recipe is None:
+        raise UserError("pretrain: name a recipe; `sigma-bench list recipes` lists them")
     from sigma_bench.runs.observers import named
     from sigma_bench.runs.pretrain import Request
     from sigma_bench.runs.pretrain import pretrain as run

@@ -64,7 +64,7 @@ def train(
         loader = TrainingLoader(
             index,
             pool,
-            _requests(recipe, index),
+            requests(recipe, index),
             batch=micro,
             global_batch=t.global_batch,
             size=recipe.model.image_size,
@@ -158,7 +158,8 @@ def _announcement(
     return ", ".join(parts)
 
 
-def _requests(recipe: Recipe, index: Index) -> Any:
+def requests(recipe: Recipe, index: Index) -> Any:
+    """Return the function from a row of the index and seed words to the request of a training clip."""
     sample = where(index)
     box = {"multi_scale": "multi_scale", "none": "center", "resize": "full"}[recipe.clips.crop]
 
