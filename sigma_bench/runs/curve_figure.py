@@ -58,12 +58,14 @@ def draw(runs: Sequence[Curves], names: Sequence[str], file: Path, form: str, sm
     width = max(across * PANEL[0], 4.5)
     notes = _notes(runs, axis, int(width * 17))
     legend = math.ceil(len(runs) / _beside(runs, width)) if len(runs) > 1 else 0
-    height = down * PANEL[1] + NOTE * (len(notes) + 1.3 * legend) + 0.55
+    title = wrap(_title(runs), int(width * 12))
+    top = 0.15 + 0.17 * len(title) + 0.2 * legend
+    height = down * PANEL[1] + NOTE * len(notes) + 0.1 + top
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(width, height), dpi=200, layout="constrained")
         engine: Any = figure.get_layout_engine()
         bottom = (NOTE * len(notes) + (0.08 if notes else 0)) / height
-        engine.set(rect=(0, bottom, 1, 1 - bottom), h_pad=0.06, w_pad=0.06)
+        engine.set(rect=(0, bottom, 1, 1 - bottom - top / height), h_pad=0.06, w_pad=0.06)
         axes = figure.subplots(down, across, squeeze=False, sharex=True).flatten()
         handles: dict[str, Any] = {}
         for panel, name in zip(axes, names, strict=False):
@@ -73,10 +75,18 @@ def draw(runs: Sequence[Curves], names: Sequence[str], file: Path, form: str, sm
             panel.set_visible(number < len(names))
             if number + across >= len(names):
                 panel.set_xlabel("epoch" if axis == "epoch" else "step")
-        figure.suptitle(_title(runs), fontsize=10, fontweight="bold", parse_math=False)
+        words: dict[str, Any] = {"fontsize": 10, "fontweight": "bold", "ha": "center", "va": "top"}
+        figure.text(0.5, 1 - 0.1 / height, "\n".join(title), parse_math=False, **words)
         if len(runs) > 1:
             found = [handles[run.label] for run in runs if run.label in handles]
-            figure.legend(handles=found, loc="outside upper center", ncols=_beside(runs, width), frameon=False)
+            figure.legend(
+                handles=found,
+                loc="upper center",
+                bbox_to_anchor=(0.5, 1 - (0.1 + 0.17 * len(title)) / height),
+                ncols=_beside(runs, width),
+                frameon=False,
+                handlelength=2.8,
+            )
         for number, (colour, text) in enumerate(reversed(notes)):
             y = (NOTE * (number + 0.5)) / height
             figure.text(0.08 / width, y, text, color=colour, fontsize=7, va="center", parse_math=False)
@@ -94,20 +104,19 @@ def smoothed(values: np.ndarray, records: int) -> np.ndarray:
 
 
 def _panel(panel: Any, runs: Sequence[Curves], name: str, smooth: int, axis: str, handles: dict[str, Any]) -> None:
-    unit = quantity(name).unit
-    title = name.removeprefix(EVAL) if name.startswith(EVAL) else name.replace("_", " ")
-    panel.set_title(title + (f" ({unit})" if unit else ""), loc="left", parse_math=False)
+    known = quantity(name)
+    panel.set_title(known.title + (f" ({known.unit})" if known.unit else ""), loc="left", parse_math=False)
     measured = name.startswith(EVAL)
     low, high = math.inf, -math.inf
     for number, run in enumerate(runs):
         points = run.values.get(name, {})
         colour, style = COLOURS[number % len(COLOURS)], STYLES[number % len(STYLES)]
         kept = [(x, value) for step, value in points.items() if (x := _place(run, step, axis)) is not None]
-        for step in run.warnings:
-            if (x := _place(run, step, axis)) is not None:
-                panel.axvline(x, color=colour, linewidth=0.8, linestyle=":", zorder=1)
         if not kept:
             continue
+        for step in run.warnings:
+            if (x := _place(run, step, axis)) is not None:
+                panel.axvline(x, color=colour, linewidth=0.9, linestyle=":", zorder=1)
         xs, ys = (np.array(column, dtype=np.float64) for column in zip(*kept, strict=True))
         low, high = min(low, ys.min()), max(high, ys.max())
         common = {"color": colour, "label": run.label, "zorder": 3}

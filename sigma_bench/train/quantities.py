@@ -17,31 +17,63 @@ WARNING = "warning"
 
 
 class Quantity(NamedTuple):
-    """A logged number: the part of the training it tells of, its unit (empty: none), what it is, in one sentence."""
+    """A logged number: the part of the training it tells of, a title, its unit (empty: none), and what it is."""
 
     part: str
+    title: str
     unit: str
     meaning: str
 
 
 QUANTITIES: dict[str, Quantity] = {
-    "loss": Quantity("loss", "", "The loss of the optimiser step, mean over its micro-batches and processes."),
-    "loss1": Quantity("loss", "nats", "The half of SIGMA's loss in which the projected targets predict."),
-    "loss2": Quantity("loss", "nats", "The half of SIGMA's loss in which the decoder predicts."),
-    "from_uniform": Quantity("collapse", "nats", "Loss minus that of uniform assignments, 2 ln K."),
-    "used_prototypes": Quantity("collapse", "share", "Prototypes that are the likeliest one of some token."),
-    "usage_entropy": Quantity("collapse", "of ln K", "Entropy of how often each is the likeliest; 1: balanced."),
-    "assignment_entropy": Quantity("collapse", "of ln K", "Mean entropy of a token's assignment; 0: hard, 1: uniform."),
-    "target_std": Quantity("collapse", "", "Deviation of unit-length targets; 0: all the same, 1: spread."),
-    "prediction_std": Quantity("collapse", "", "The same of what the decoder predicts."),
-    "target_std_raw": Quantity("collapse", "", "Root mean square deviation of a channel of the targets as they are."),
-    "grad_norm": Quantity("optimiser", "", "Norm of the gradient of all parameters, before clipping."),
-    "lr": Quantity("optimiser", "", "Learning rate of the step, before the scale of a parameter group."),
-    "clips_per_s": Quantity("speed", "clips/s", "Clips trained on a second since the record before, by all processes."),
-    "wait_share": Quantity("speed", "share", "Share of that time spent waiting for decoded clips."),
-    "eval_seconds": Quantity("speed", "s", "Seconds that the evaluation of the checkpoint of this step took."),
-    "memory_gib": Quantity("memory", "GiB", "Largest memory of the training process so far."),
-    "gpu_memory_gib": Quantity("memory", "GiB", "Largest memory that tensors took on the GPU so far."),
+    "loss": Quantity("loss", "loss", "", "The loss of the optimiser step, mean over its micro-batches and processes."),
+    "loss1": Quantity(
+        "loss", "loss, targets predict", "nats", "The half of SIGMA's loss in which the projected targets predict."
+    ),
+    "loss2": Quantity(
+        "loss", "loss, decoder predicts", "nats", "The half of SIGMA's loss in which the decoder predicts."
+    ),
+    "from_uniform": Quantity(
+        "collapse", "loss minus 2 ln K", "nats", "Loss minus that of uniform assignments, 2 ln K."
+    ),
+    "used_prototypes": Quantity(
+        "collapse", "prototypes used", "share", "Prototypes that are the likeliest one of some token."
+    ),
+    "usage_entropy": Quantity(
+        "collapse", "entropy of prototype use", "of ln K", "Entropy of how often each is the likeliest; 1: balanced."
+    ),
+    "assignment_entropy": Quantity(
+        "collapse", "entropy of an assignment", "of ln K", "Mean entropy of a token's assignment; 0: hard, 1: uniform."
+    ),
+    "target_std": Quantity(
+        "collapse", "spread of targets", "", "Deviation of unit-length targets; 0: all the same, 1: spread."
+    ),
+    "prediction_std": Quantity("collapse", "spread of predictions", "", "The same of what the decoder predicts."),
+    "target_std_raw": Quantity(
+        "collapse",
+        "deviation of target channels",
+        "",
+        "Root mean square deviation of a channel of the targets as they are.",
+    ),
+    "grad_norm": Quantity(
+        "optimiser", "norm of the gradient", "", "Norm of the gradient of all parameters, before clipping."
+    ),
+    "lr": Quantity(
+        "optimiser", "learning rate", "", "Learning rate of the step, before the scale of a parameter group."
+    ),
+    "clips_per_s": Quantity(
+        "speed", "speed", "clips/s", "Clips trained on a second since the record before, by all processes."
+    ),
+    "wait_share": Quantity(
+        "speed", "time waiting for data", "share", "Share of that time spent waiting for decoded clips."
+    ),
+    "eval_seconds": Quantity(
+        "speed", "time of an evaluation", "s", "Seconds that the evaluation of the checkpoint of this step took."
+    ),
+    "memory_gib": Quantity("memory", "memory, at most", "GiB", "Largest memory of the training process so far."),
+    "gpu_memory_gib": Quantity(
+        "memory", "GPU memory, at most", "GiB", "Largest memory that tensors took on the GPU so far."
+    ),
 }
 """Name -> quantity, in the order they are shown.
 
@@ -55,8 +87,13 @@ PARTS = ("loss", "collapse", "eval", "optimiser", "speed", "memory", "other")
 def quantity(name: str) -> Quantity:
     """Return what a logged number is; of another package's objective only the name is known."""
     if name.startswith(EVAL):
-        return Quantity("eval", "", f"{name.removeprefix(EVAL)} of the checkpoint of this step, in the task's unit.")
-    return QUANTITIES.get(name, Quantity("other", "", ""))
+        return Quantity(
+            "eval",
+            name.removeprefix(EVAL),
+            "",
+            f"{name.removeprefix(EVAL)} of the checkpoint of this step, in the task's unit.",
+        )
+    return QUANTITIES.get(name, Quantity("other", name, "", ""))
 
 
 def tag(name: str) -> str:
