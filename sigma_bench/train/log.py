@@ -6,9 +6,13 @@ import json
 import math
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from errno import ENOSPC
 from pathlib import Path
 from typing import Any
+
+from sigma_bench.progress import say
 
 NAME = "log.jsonl"
 """Of the log in a run folder."""
@@ -55,7 +59,10 @@ class JsonLines:
         self.path = path
         if resume_step is not None and path.exists():
             self._rewind(resume_step)
-        self._file = path.open("a", encoding="utf-8")
+        self._file = path.open("ab", buffering=0)
+        self._size = path.stat().st_size
+        self._waiting: list[bytes] = []
+        self._refused = False
 
     def _rewind(self, step: int) -> None:
         kept = [json.dumps(record) + "\n" for record in read(self.path).records if record["step"] <= step]
@@ -64,11 +71,32 @@ class JsonLines:
         os.replace(partial, self.path)
 
     def write(self, record: Mapping[str, Any]) -> None:
-        """Append one record and hand it to the operating system."""
+        """Append one record and hand it to the operating system.
+
+        Where the storage takes none, it is said once, and records wait in memory for one that it takes.
+        """
         plain = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in record.items()}
-        self._file.write(json.dumps(plain) + "\n")
-        self._file.flush()
+        self._waiting.append(json.dumps(plain).encode() + b"\n")
+        self._flush()
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file. What the storage does not take now either is lost, which is said."""
+        self._flush()
+        if self._waiting:
+            say(f"{self.path}: {len(self._waiting)} records could not be written")
         self._file.close()
+
+    def _flush(self) -> None:
+        try:
+            while self._waiting:
+                written = self._file.write(self._waiting[0])
+                if written < len(self._waiting[0]):
+                    raise OSError(ENOSPC, os.strerror(ENOSPC))
+                self._size += written
+                del self._waiting[0]
+        except OSError as error:
+            with suppress(OSError):
+                self._file.truncate(self._size)  # no half lines
+            if not self._refused:
+                say(f"{self.path} takes no records ({error}); training goes on, and they wait for room")
+        self._refused = bool(self._waiting)
