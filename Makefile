@@ -7,8 +7,9 @@ RUN    := $(BIN)/sigma-bench
 MODEL ?= sigma_mlp
 DATA  ?= miniature
 SIZE  ?= nano
+PROFILE ?=
 SUITE ?= quick
-CKPT  ?= $(lastword $(sort $(wildcard runs/$(MODEL).$(DATA).$(SIZE).seed*)))
+CKPT  ?= $(lastword $(sort $(wildcard runs/$(MODEL)$(addprefix .,$(filter-out released,$(PROFILE))).$(DATA).$(SIZE).seed*)))
 EVAL_DATA ?= $(if $(filter miniature,$(DATA)),miniature,official)
 ARGS  ?=
 
@@ -44,8 +45,8 @@ check: install ## format, lint, types, floors, specs, golden vectors
 	$(RUN) validate
 	$(RUN) verify
 
-pretrain: install ## pretrain MODEL on DATA at SIZE (DATA=k400 SIZE=base is the paper's run)
-	$(RUN) pretrain $(MODEL) --data $(DATA) --size $(SIZE) $(ARGS)
+pretrain: install ## pretrain MODEL on DATA at SIZE, PROFILE of the recipe (DATA=k400 SIZE=base is the paper's run)
+	$(RUN) pretrain $(MODEL) --data $(DATA) --size $(SIZE) $(addprefix --profile ,$(PROFILE)) $(ARGS)
 
 eval: install ## evaluate CKPT on SUITE
 	@test -n "$(CKPT)" || { echo "make eval: no checkpoint; name one: make eval CKPT=x.pth" >&2; exit 2; }

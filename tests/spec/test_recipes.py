@@ -239,3 +239,17 @@ def test_switches_name_what_there_is():
         for recipe, profile in re.findall(r"`([a-z_/0-9]+) --profile ([a-z_0-9]+)`", text):
             assert recipe in names
             assert profile in profiles(recipe)
+
+
+def test_the_guide_names_what_there_is():
+    text = (Path(__file__).parents[2] / "docs" / "pretraining.md").read_text(encoding="utf-8")
+    commands = re.findall(r"sigma-bench pretrain (\S+)(.*)", text)
+    assert len(commands) >= 5
+    for name, rest in commands:
+        named = dict(re.findall(r"--(data|size|profile) (\w+)", rest))
+        load.recipe(name, data=named.get("data", "miniature"), size=named.get("size", "nano"),
+                    profile=named.get("profile"))  # fmt: skip
+    for reading, (count, _) in READINGS.items():
+        assert re.search(rf"`{reading}`[^;|]*{count / 1e6:.2f} M", text), reading
+    for profile in re.findall(r"--profile ([a-z_0-9]+)", text):
+        assert any(profile in profiles(name) for name in roots.names("pretrain")), profile
