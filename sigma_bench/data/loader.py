@@ -152,13 +152,20 @@ class TrainingLoader:
         """Optimiser steps of an epoch."""
         return self.draws.steps_per_epoch
 
-    def epoch(self, epoch: int, offset: int = 0) -> Iterator[Batch]:
+    def epoch(
+        self, epoch: int, offset: int = 0, complete: Callable[[Batch], Batch] | None = None
+    ) -> Generator[Batch, None, None]:
         """Yield the micro-batches of an epoch, the first `offset` left out.
 
         Close the iterator where it is not exhausted, so that nothing is decoded in vain.
+
+        Args:
+            epoch: Number of the epoch.
+            offset: Micro-batches left out.
+            complete: Applied to each micro-batch by the thread that makes it.
         """
         todo, known = deque(self.draws.epoch(epoch, offset)), set(self.replaced.reasons)
-        with closing(ahead(lambda stopped: self._make(todo, known, stopped))) as made:
+        with closing(ahead(lambda stopped: self._make(todo, known, stopped, complete))) as made:
             for item in made:
                 if isinstance(item, _Broken):
                     self.replaced.reasons[item.name] = item.reason
@@ -194,7 +201,11 @@ class TrainingLoader:
         )
 
     def _make(
-        self, todo: deque[Draw], known: set[str], stopped: threading.Event
+        self,
+        todo: deque[Draw],
+        known: set[str],
+        stopped: threading.Event,
+        complete: Callable[[Batch], Batch] | None,
     ) -> Generator[_Broken | _Made, None, None]:
         """Decode what is to do and yield its micro-batches, and each broken file when it is met first."""
         if self.device.type == "cuda":
@@ -218,7 +229,8 @@ class TrainingLoader:
                 while lowest < end and all(slot in ready for slot in range(lowest, lowest + videos)):
                     parts = [ready.pop(slot) for slot in range(lowest, lowest + videos)]
                     lowest += videos
-                    yield self._made(parts)
+                    made = self._made(parts)
+                    yield made if complete is None else replace(made, batch=complete(made.batch))
 
     @property
     def _ahead(self) -> int:

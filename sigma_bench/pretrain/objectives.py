@@ -2,168 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections import deque
+from collections.abc import Sequence
 
 import torch
-from torch import nn
 
-from sigma_bench.data import transforms
 from sigma_bench.data.loader import Batch, TrainingLoader
 from sigma_bench.losses.clustering import ClusteringSettings
-from sigma_bench.models.masked import MaskedVideoModel, masked_model
-from sigma_bench.models.vit import IMAGENET_MEAN, IMAGENET_STD
+from sigma_bench.models.masked import MaskedVideoModel
 from sigma_bench.pretrain import forward, monitor
-from sigma_bench.pretrain.masking import masking
+from sigma_bench.pretrain.masked_objective import Losses, MaskedObjective, Prepared
 from sigma_bench.pretrain.projector import MlpProjector
-from sigma_bench.pretrain.targets import teacher_targets
-from sigma_bench.pretrain.teacher import FrozenTeacher, frozen_teacher
 from sigma_bench.spec.recipe import Recipe
-from sigma_bench.spec.recipe_target import MlpTarget, PixelTarget, TeacherTarget
+from sigma_bench.spec.recipe_target import MlpTarget, PixelTarget
 from sigma_bench.train.distributed import Processes
 
 SCORES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-Losses = Mapping[str, torch.Tensor]
-
-
-class Prepared(NamedTuple):
-    """A micro-batch as the networks take it: clips (B, 3, T, H, W), mask (B, N), features of a teacher or None."""
-
-    clips: torch.Tensor
-    mask: torch.Tensor
-    targets: torch.Tensor | None
-
-
-class MaskedObjective:
-    """What all objectives share: the data, the masks, the teacher, the monitors of a watched step.
-
-    Args:
-        recipe: The resolved recipe.
-        loader: Yields the micro-batches.
-        processes: Those that train together.
-    """
-
-    surveys = False
-
-    def __init__(self, recipe: Recipe, loader: TrainingLoader, processes: Processes | None = None) -> None:
-        self.recipe, self.loader, self.processes = recipe, loader, processes or Processes()
-        device = self.processes.device
-        self.masking = masking(recipe.mask, recipe.model, device)
-        target = recipe.target
-        self.teacher = _teacher(target, recipe, device) if isinstance(target, TeacherTarget) else None
-        torch.manual_seed(recipe.train.seed)
-        self.module = self.build().to(device)
-        if recipe.train.checkpointing:
-            self.module.recompute_activations()
-        if recipe.train.compile:
-            self.module.compile_blocks()
-        self.net: nn.Module = _Net(self.module, self.losses)
-        self.watch = False
-        self._noted: list[dict[str, float]] = []
-        self._surveyed: deque[Prepared] = deque()
-
-    def build(self) -> MaskedVideoModel:
-        """Return the untrained model."""
-        raise NotImplementedError
-
-    def losses(self, prepared: Prepared) -> Losses:
-        """Return the losses of a micro-batch; where `watch` is set, also `note` what is watched."""
-        raise NotImplementedError
-
-    def batches(self, epoch: int, offset: int) -> Iterator[Batch]:
-        """Yield the micro-batches of an epoch, the first `offset` left out."""
-        return self.loader.epoch(epoch, offset)
-
-    def prepare(self, batch: Batch) -> Prepared:
-        """Return normalised clips, their masks and the teacher's features."""
-        clips = transforms.normalize(batch.clips, IMAGENET_MEAN, IMAGENET_STD)
-        mask = self.masking(batch.clips, batch.seeds)
-        if self.teacher is None:
-            return Prepared(clips, mask, None)
-        assert isinstance(self.recipe.target, TeacherTarget)
-        features = self.teacher.features(clips, IMAGENET_MEAN, IMAGENET_STD)
-        return Prepared(clips, mask, teacher_targets(features, mask, self.recipe.target.normalize))
-
-    @property
-    def described(self) -> dict[str, str]:
-        """What a checkpoint says of the parts that are not in it: the teacher."""
-        return {} if self.teacher is None else {"teacher": self.teacher.source, "teacher_digest": self.teacher.digest}
-
-    def survey(self, batches: Sequence[Batch]) -> None:
-        """Prepare all micro-batches of an optimiser step; only objectives that need them together are asked to."""
-        raise NotImplementedError
-
-    def origin(self, batch: Batch) -> dict[str, Any]:
-        """Return which clips a micro-batch shows: their ids, rows of the index and seed words."""
-        return {"ids": batch.ids, "rows": batch.rows, "seeds": [list(words) for words in batch.seeds]}
-
-    def step(self, batch: Batch) -> Losses:
-        """Return the losses of a micro-batch."""
-        prepared = self._surveyed.popleft() if self._surveyed else self.prepare(batch)
-        found: Losses = self.net(prepared)
-        return found
-
-    def watched(self) -> dict[str, float]:
-        """Return the monitors of the watched step: means over its micro-batches and over the processes."""
-        names = list(self._noted[0]) if self._noted else []
-        means = {name: sum(noted[name] for noted in self._noted) / len(self._noted) for name in names}
-        self._noted = []
-        return self.processes.mean(means)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return what this process could not decode, and with what it decoded the rest."""
-        replaced = self.loader.replaced
-        decoders = dict(self.loader.decoders)
-        return {"replaced": dict(replaced.reasons), "draws": replaced.draws, "decoders": decoders}
-
-    def merge(self, states: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """Return these counts over all processes."""
-        decoders = sum((Counter(state["decoders"]) for state in states), Counter())
-        replaced = {name: reason for state in states for name, reason in state["replaced"].items()}
-        return {"replaced": replaced, "draws": sum(state["draws"] for state in states), "decoders": dict(decoders)}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take back the counts of the run: the first process goes on with them, the others begin anew."""
-        if self.processes.leader:
-            self.loader.replaced.reasons = dict(state["replaced"])
-            self.loader.replaced.draws = state["draws"]
-            self.loader.decoders = Counter(state.get("decoders", {}))  # older checkpoints have none
-
-    def _model(self, out_dim: int, **parts: Any) -> MaskedVideoModel:
-        m = self.recipe.model
-        return masked_model(
-            m.size,
-            out_dim=out_dim,
-            image_size=m.image_size,
-            frames=m.frames,
-            tubelet=m.tubelet,
-            patch=m.patch,
-            decoder_depth=m.decoder_depth,
-            **parts,
-        )
-
-    @property
-    def tube_values(self) -> int:
-        """Values of a tube: tubelet x patch x patch x 3 colours."""
-        return self.recipe.model.tubelet * self.recipe.model.patch**2 * 3
-
-
-def _teacher(target: TeacherTarget, recipe: Recipe, device: str) -> FrozenTeacher:
-    autocast = torch.bfloat16 if target.precision == "bf16" else None
-    return frozen_teacher(target, recipe.model, device, autocast=autocast, compiled=recipe.train.compile)
-
-
-class _Net(nn.Module):
-    """The way from a micro-batch to its losses as one module, so that gradients can be averaged over processes."""
-
-    def __init__(self, module: nn.Module, losses: Callable[[Prepared], Losses]) -> None:
-        super().__init__()
-        self.module = module
-        self._losses = losses
-
-    def forward(self, prepared: Prepared) -> Losses:
-        return self._losses(prepared)
 
 
 class Pixels(MaskedObjective):

@@ -76,7 +76,8 @@ def gaussians(tokens: NDArray[np.int64], grid: tuple[int, int], patch: int) -> M
     field = np.zeros((len(y), len(x)))
     for one_down, one_across in zip(down, across, strict=True):
         np.maximum(field, np.outer(one_down, one_across), out=field)
-    return (field / field.max()).astype(np.float32)
+    visible: Map = (field / field.max()).astype(np.float32)
+    return visible
 
 
 def squares(tokens: NDArray[np.int64], grid: tuple[int, int], patch: int) -> Map:

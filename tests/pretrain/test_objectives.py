@@ -104,3 +104,15 @@ def test_recomputed_activations_change_nothing(name):
         objective.step(batch())["loss"].backward()
     for (key, one), (_, two) in zip(plain.module.named_parameters(), thrifty.module.named_parameters(), strict=True):
         assert torch.equal(one.grad, two.grad), key
+
+
+def test_motion_masks_are_drawn_beside_the_training_and_are_those_of_the_clips():
+    whole = batch(6)
+    parts = [Batch(whole.clips[i : i + 2], [i, i + 1], whole.seeds[i : i + 2]) for i in (0, 2, 4)]
+    objective = build("sigma_mlp_motion")
+    objective.loader.epoch = lambda epoch, offset, complete: (complete(part) for part in parts[offset:])
+    found = list(objective.batches(0, 1))
+    for made, part in zip(found, parts[1:], strict=True):
+        assert torch.equal(made.mask, objective.prepare(part).mask)
+        assert torch.equal(objective.prepare(made).mask, objective.masking(part.clips, part.seeds))
+        assert torch.equal(made.clips, part.clips)
