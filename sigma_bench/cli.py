@@ -63,10 +63,10 @@ def pretrain(
     recipe: Annotated[
         str | None, typer.Argument(help="Name of a recipe (sigma-bench list recipes) or a path to a .yaml")
     ] = None,
-    data: Annotated[str, typer.Option(help="miniature, k400, ssv2 or folder:DIR")] = "miniature",
+    data: Annotated[str, typer.Option(help="miniature, k400, ssv2, mini_ssv2 or folder:DIR")] = "miniature",
     size: Annotated[str, typer.Option(help="nano, small, base, large or huge")] = "nano",
     profile: Annotated[str | None, typer.Option(help="A profile of the recipe, such as released or paper")] = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder; default runs/RECIPE.DATA.SIZE.seedN")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder; default runs/RECIPE[.PROFILE].DATA.SIZE.seedN")] = None,
     resume: Annotated[bool, typer.Option(help="Go on from the last sound checkpoint of the run folder")] = False,
     replay: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Repeat the step of an incident file instead; needs no recipe")

@@ -60,8 +60,10 @@ def clip_flops(recipe: Recipe) -> ClipFlops:
     """
     model, size = recipe.model, size_of(recipe.model.size)
     slices, height, width = recipe.model.grid
-    masked = int(recipe.mask.ratio * height * width) * slices
-    tokens = slices * height * width
+    slots, ratio = height * width, recipe.mask.ratio
+    compat = recipe.mask.kind == "motion" and recipe.mask.mgmae_compat
+    masked = (slots - int(slots * (1 - ratio)) if compat else int(ratio * slots)) * slices
+    tokens = slices * slots
     tube = model.tubelet * model.patch**2 * 3
     vit = image_vit(recipe.target.model) if isinstance(recipe.target, TeacherTarget) else None
     mlp = recipe.target if isinstance(recipe.target, MlpTarget) else None

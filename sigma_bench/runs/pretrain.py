@@ -190,7 +190,7 @@ def _follow(request: Request, recipe: Recipe, folder: Path, ranks: Ranks, device
 
 
 def _headline(recipe: Recipe, data: str, size: str, folder: Path) -> str:
-    what = f"{recipe.name} on {data}, size {size}, in {folder}"
+    what = f"{run_name(recipe)} on {data}, size {size}, in {folder}"
     if data == "miniature" or size == "nano":
         return f"{what}: a demonstration in miniature, not the paper's run (official data, --size small or base)"
     return what

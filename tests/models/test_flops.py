@@ -65,6 +65,12 @@ def test_parts_of_the_base_model():
     assert dino.teacher == 8 * image_flops(image_vit("vit_base_patch16_224.dino"), 224)
 
 
+def test_the_mask_of_mgmae_leaves_fewer_tokens():
+    usual, compat = (clip_flops(load.recipe("sigma_mlp_motion", profile=p)) for p in ("released", "mgmae_compat"))
+    assert compat.projection / usual.projection == pytest.approx(177 / 176)
+    assert compat.encoder < usual.encoder
+
+
 def test_hours():
     assert gpu_hours(0.45 * 790e12, 3600) == pytest.approx(1)
 
