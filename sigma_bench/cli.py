@@ -32,8 +32,6 @@ ENVIRONMENT = (EACCES, EDQUOT, EEXIST, EISDIR, ENAMETOOLONG, ENOENT, ENOSPC, ENO
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C."""
-STOPPED = 75
-"""Exit code of a training that a signal stopped and that can go on with --resume: EX_TEMPFAIL, for requeue scripts."""
 
 Sets = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one setting: --set train.base_lr=1e-3")
@@ -292,7 +290,7 @@ def main(argv: list[str] | None = None) -> Any:
     except UserError as error:
         _fail(f"sigma-bench: {error}", 2)
     except Stopped as stopped:
-        _fail(f"sigma-bench: {stopped}", STOPPED)
+        _fail(f"sigma-bench: {stopped}", Stopped.code)
     except OSError as error:
         if error.errno not in ENVIRONMENT:
             raise

@@ -23,7 +23,12 @@ class UserError(Exception):
 
 
 class Stopped(Exception):
-    """Work ended early because a signal asked for it, and can go on later: one line, exit code 75 (EX_TEMPFAIL)."""
+    """Work ended early because a signal asked for it, and can go on later: one line, and an exit code of its own.
+
+    It is EX_TEMPFAIL, so that a requeue script can tell a run to go on with from a finished and from a failed one.
+    """
+
+    code = 75
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,6 @@ from sigma_bench.train import folder as folders
 from sigma_bench.train.folder import write_json
 from sigma_bench.train.heartbeat import Heartbeat
 
-STOPPED, MISTAKE = 75, 2
-"""Exit codes of a run that was asked to stop and can go on, and of one that ended with a message."""
 SHOWN = 20
 """Broken files named on the screen."""
 
@@ -92,7 +90,7 @@ def pretrain(request: Request) -> Path:
         if rank == 0:
             raise
         # all come here together, and the first says why
-        raise SystemExit(STOPPED if isinstance(error, Stopped) else MISTAKE) from error
+        raise SystemExit(Stopped.code if isinstance(error, Stopped) else 2) from error
 
 
 @contextmanager
