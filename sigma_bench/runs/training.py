@@ -13,6 +13,7 @@ from sigma_bench.data.decode.pool import DecodePool
 from sigma_bench.data.index import Index
 from sigma_bench.data.load import ClipRequest, where
 from sigma_bench.data.loader import TrainingLoader
+from sigma_bench.models.flops import clip_flops
 from sigma_bench.progress import say
 from sigma_bench.runs.data import TRAINING_DECODER
 from sigma_bench.runs.machine import set_threads
@@ -134,6 +135,7 @@ def _numbers(recipe: Recipe, plan: Plan, micro: int, world: int) -> dict[str, An
         "lr": t.lr,
         "steps": plan.steps,
         "steps_per_epoch": plan.steps_per_epoch,
+        "gflop_per_clip": round(clip_flops(recipe).total / 1e9, 3),
     }
     if c is not None:
         sizes = {"step": t.global_batch, "micro": micro * world, "local": micro}
@@ -149,6 +151,7 @@ def _announcement(
         f"{index.count} clips, {n['steps']} steps of {n['global_batch']} clips "
         f"({n['processes']} process{'es' if n['processes'] > 1 else ''} x {n['accumulation']} x {n['micro_batch']})",
         f"peak rate {t.lr:.3g} = {t.base_lr:.3g} x {t.global_batch}/{t.lr_per}",
+        f"{n['gflop_per_clip']:.3g} GFLOP a clip",
         *([f"assignments balanced over {n['assignment_batch']} clips"] if "assignment_batch" in n else []),
         t.precision,
         device,
