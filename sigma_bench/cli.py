@@ -13,6 +13,7 @@ from sigma_bench import __version__
 from sigma_bench.cli_ckpt import ckpt_app
 from sigma_bench.cli_data import AsJson, DataRoot, Device, data_app
 from sigma_bench.cli_figures import figures_app
+from sigma_bench.cli_results import results_app
 from sigma_bench.contracts import Stopped, UserError
 
 app = typer.Typer(
@@ -26,6 +27,7 @@ app = typer.Typer(
 app.add_typer(data_app, name="data")
 app.add_typer(ckpt_app, name="ckpt")
 app.add_typer(figures_app, name="figures")
+app.add_typer(results_app, name="results")
 
 ENVIRONMENT = (EACCES, EDQUOT, EEXIST, EISDIR, ENAMETOOLONG, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS)
 """What the operating system refuses because of a path or a disk: for the user to mend, so told without a traceback."""
