@@ -9,10 +9,12 @@ from typing import Any
 
 UNIFORM_WITHIN = 0.01
 """A loss so near to 2 ln K, as a share of it, is that of uniform assignments."""
-USED_BELOW = 0.1
+USED_BELOW = 0.25
 """Fewer prototypes in use than this share of those that could be is a collapse of the assignments."""
 SPREAD_BELOW = 0.15
 """Targets that deviate less (`target_std`) are all alike: their mean cosine similarity is above 0.98."""
+COLLAPSE = "collapse: "
+"""A mark of a collapse begins so."""
 RECORDS, STEPS = 10, 100
 """A sign must hold for at least so many records in a row, and so many steps, before it is told."""
 
@@ -53,8 +55,8 @@ class CollapseWatch:
                 lambda value: value < SPREAD_BELOW,
                 "constant targets",
                 "the targets have become all alike (their deviation is {value:.3f}; 0: constant, 1: spread): a loss "
-                "that falls tells nothing now, and the features learn nothing. An objective that trains both sides of "
-                "an L2 loss ends like this",
+                "that falls tells nothing now, and the features learn nothing. An L2 loss that trains both sides ends "
+                "like this; with another objective a lower learning rate may help",
             )
         ]
         if prototypes > 1:
@@ -66,14 +68,14 @@ class CollapseWatch:
                     lambda value: abs(value) <= UNIFORM_WITHIN * uniform,
                     "loss of uniform assignments",
                     f"the loss equals that of uniform assignments (2 ln {prototypes} = {uniform:.3f}): nothing is "
-                    "predicted. A lower learning rate or a longer warm-up may help",
+                    "predicted. A smaller epsilon or a lower learning rate may help",
                 ),
                 _Sign(
                     "used_prototypes",
                     lambda value: value < USED_BELOW * reachable,
                     "few prototypes used",
                     f"only {{value:.1%}} of the {prototypes} prototypes are used: the assignments have collapsed to a "
-                    "few. A smaller epsilon, more Sinkhorn iterations or a lower learning rate may help",
+                    "few. A lower learning rate or more Sinkhorn iterations may help",
                 ),
             ]
 
@@ -101,7 +103,7 @@ class CollapseWatch:
         if sign.told or sign.records < RECORDS or step - sign.since < STEPS:
             return None
         sign.told = True
-        self.marks.append(f"collapse: {sign.name} from step {sign.since}")
+        self.marks.append(f"{COLLAPSE}{sign.name} from step {sign.since}")
         return f"since step {sign.since} {sign.words.format(value=value)}"
 
     def _mark(self, sign: _Sign) -> int:

@@ -17,6 +17,7 @@ from sigma_bench.contracts import UserError
 from sigma_bench.models.checkpoints import export as formats
 from sigma_bench.models.checkpoints import header
 from sigma_bench.models.vit import VideoViT
+from sigma_bench.pretrain.collapse import COLLAPSE
 from sigma_bench.progress import say
 from sigma_bench.results.row import Row
 from sigma_bench.results.store import Store
@@ -81,7 +82,9 @@ def _safetensors(encoder: VideoViT, found: Candidate, request: Request) -> None:
     tensors, entry = formats.own(encoder)
     described = {name: found.description[name] for name in ("system", *DESCRIBED) if name in found.description}
     source = {"family": found.description.get("family", ""), "sha256": found.sha256}
-    metadata = header.metadata(entry, described | {"exported_from": source})
+    warnings = [mark for mark in found.marks if mark.startswith(COLLAPSE)]
+    told = {"warnings": warnings} if warnings else {}
+    metadata = header.metadata(entry, described | told | {"exported_from": source})
     _whole_file(request.out, lambda path: save_file(tensors, path, metadata=metadata))
 
 

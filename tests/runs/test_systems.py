@@ -155,3 +155,14 @@ def test_a_name_that_the_user_gives_stands_but_the_steps_are_told():
     run = {"step": 5, "steps": 9, "steps_per_epoch": 1, "epochs": "9"}
     assert progress(run, {}, named=True) == {"step": 5, "steps": 9}
     assert progress({**run, "steps": None}, {}) == {}
+
+
+def test_what_was_said_of_a_run_survives_an_export(tmp_path):
+    from sigma_bench.runs import export
+
+    found = in_mid_run(tmp_path / "a.pt", 250, {"steps": 800, "steps_per_epoch": 100}, **PUBLISHED, epochs="8")
+    export.export(export.Request(str(tmp_path / "a.pt"), "safetensors", tmp_path / "x.safetensors"))
+    again = candidate(str(tmp_path / "x.safetensors"), None, None, None, None)
+    assert again.marks == found.marks == ("collapse: constant targets from step 70",)
+    assert (again.description["variant"], again.description["epochs"]) == ("step 250 of 800", "2.5")
+    assert not again.description.get("method")

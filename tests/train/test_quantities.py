@@ -19,5 +19,5 @@ def test_the_documentation_states_the_thresholds_of_the_warnings():
     assert f"at least {collapse.RECORDS} records in a row and {collapse.STEPS} steps" in text
     assert f"`target_std` below {collapse.SPREAD_BELOW}" in text
     assert f"within {collapse.UNIFORM_WITHIN:.0%}".replace("%", " %") in text
-    assert collapse.USED_BELOW == 0.1
-    assert "below a tenth of K" in text
+    assert collapse.USED_BELOW == 0.25
+    assert "below a quarter of K" in text

@@ -90,7 +90,7 @@ def system(beside: Mapping[str, Any]) -> dict[str, Any]:
     numbers = beside.get("numbers")
     stated = {**(numbers if isinstance(numbers, dict) else {}), "step": beside.get("step")}
     found |= {key: stated[key] for key in _HOW_FAR if type(stated.get(key)) is int and 0 <= stated[key] < 2**63}
-    warnings = beside.get("warnings")
+    warnings = beside.get("warnings") or (entry.get("warnings") if isinstance(entry, dict) else None)
     said = warnings if isinstance(warnings, list) else []
     told = [text[:LONGEST_WARNING] for text in said if isinstance(text, str)]
     return {**found, "warnings": told} if told else found
