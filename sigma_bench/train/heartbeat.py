@@ -17,7 +17,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 from sigma_bench.contracts import UserError
 from sigma_bench.data.ranks import JOIN_S, Ranks
@@ -27,7 +27,7 @@ BEAT_S = 2.0
 """How often a process says that it lives, and looks at the others."""
 SILENCE_S = 40.0
 """So long without a sign, a process counts as lost."""
-CAUSE_S = 10.0
+CAUSE_S = 12.0
 """How long a process whose collective operation failed waits to learn which other one is behind it."""
 MERCY_S = 12.0
 """How long the end waits for a checkpoint that is being written."""
@@ -69,6 +69,7 @@ class Heartbeat:
         if self._ranks.world > 1:
             # a connection of its own: the main thread may wait on the other one
             self._store = self._ranks.store("heartbeat").clone()
+            self._store.set(self._key(self._ranks.rank), "begun")
             self._threads = [threading.Thread(target=t, daemon=True) for t in (self._beat, self._watch_the_store)]
             for thread in self._threads:
                 thread.start()
@@ -141,7 +142,11 @@ class Heartbeat:
         """Tell the others what ends this process, unless it is the end of another that does."""
         me, text = self._ranks.rank, _described(error)
         if not isinstance(error, UserError) and _of_a_collective(error):
-            failure = self._cause()
+            try:
+                failure = self._cause()
+            except RuntimeError as gone:
+                self._stop.set()
+                self._end(self._out_of_reach(str(gone)), None)
             if failure is not None:
                 self._stop.set()
                 self._end(_words(failure, self._ranks.world), self._store, failure["rank"])
@@ -154,26 +159,27 @@ class Heartbeat:
                 self._wait_for_the_others()
 
     def _cause(self) -> dict[str, Any] | None:
-        """Return what another process said of its failure, or which one gives no sign of life; None: neither."""
+        """Return what another process said of its failure, or which one gives no sign of life; None: neither.
+
+        Raises:
+            RuntimeError: The store is gone.
+        """
         began, signs = time.monotonic(), self._signs()
-        with suppress(RuntimeError):
-            while time.monotonic() < began + CAUSE_S:
-                failure = self._failure()
-                if failure is not None:
-                    return failure
-                time.sleep(0.1)
-                waited = time.monotonic() - began
-                if waited > 3 * self._beat_s:
-                    still = [r for r, sign in self._signs().items() if sign != DONE and sign == signs.get(r)]
-                    if still:
-                        return self._claim({"rank": still[0], "silent": waited})
+        while time.monotonic() < began + CAUSE_S:
+            failure = self._failure()
+            if failure is not None:
+                return failure
+            time.sleep(0.1)
+            waited = time.monotonic() - began
+            if waited > 4 * self._beat_s:
+                still = [r for r, sign in self._signs().items() if sign != DONE and sign == signs.get(r)]
+                if still:
+                    return self._claim({"rank": still[0], "silent": waited})
         return None
 
     def _signs(self) -> dict[int, str]:
-        with suppress(RuntimeError):
-            others = [r for r in range(self._ranks.world) if r != self._ranks.rank]
-            return {r: self._store.get(self._key(r)).decode() for r in others if self._store.check([self._key(r)])}
-        return {}
+        others = [r for r in range(self._ranks.world) if r != self._ranks.rank]
+        return {r: self._store.get(self._key(r)).decode() for r in others if self._store.check([self._key(r)])}
 
     def _failure(self) -> dict[str, Any] | None:
         if not self._store.check(["failure"]):
@@ -194,7 +200,7 @@ class Heartbeat:
                 return
             time.sleep(0.1)
 
-    def _end(self, message: str, store: Any, lost: int | None = None) -> None:
+    def _end(self, message: str, store: Any, lost: int | None = None) -> NoReturn:
         """End this process whatever its main thread does; the first to come here says why."""
         faulthandler.dump_traceback_later(MERCY_S + FUSE_S, exit=True)
         me = str(self._ranks.rank)
@@ -218,7 +224,8 @@ class Heartbeat:
         sys.stderr.flush()
         os._exit(1)
 
-    def _out_of_reach(self, reason: str) -> str:
+    def _out_of_reach(self, error: str) -> str:
+        reason = error.splitlines()[0] if error else "no reason given"
         return (
             f"process {self._ranks.rank} of {self._ranks.world} does not reach the others any more ({reason}): process "
             f"0 was killed, or its machine is lost. {ADVICE}"

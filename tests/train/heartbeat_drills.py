@@ -18,7 +18,7 @@ from sigma_bench.data.ranks import joined
 from sigma_bench.train.distributed import together
 from sigma_bench.train.heartbeat import Heartbeat
 
-BEAT_S, SILENCE_S = 0.2, 3.0
+BEAT_S, SILENCE_S = 0.3, 4.0
 
 
 class Agreed(UserError):
@@ -79,6 +79,13 @@ def killed_in_a_collective(rank, beating):
     dist.all_reduce(torch.ones(1))
 
 
+def first_killed_in_a_collective(rank, beating):
+    dist.all_reduce(torch.ones(1))
+    if rank == 0:
+        die()
+    dist.all_reduce(torch.ones(1))
+
+
 def exception_before_a_collective(rank, beating):
     dist.all_reduce(torch.ones(1))
     if rank == 1:
@@ -109,10 +116,9 @@ def amid_a_save(rank, beating):
     raise ValueError("the 17th clip is purple")
 
 
-DRILLS = (quiet_end, quiet_end_of_the_first_last, agreed_end, exception, exception_of_the_first, mistake, killed,
-          killed_first, killed_in_a_collective, exception_before_a_collective, standing_still, long_step,
-          amid_a_save)  # fmt: skip
-COLLECTIVE = (killed_in_a_collective, exception_before_a_collective)
+COLLECTIVE = (killed_in_a_collective, first_killed_in_a_collective, exception_before_a_collective)
+DRILLS = (*COLLECTIVE, quiet_end, quiet_end_of_the_first_last, agreed_end, exception, exception_of_the_first, mistake,
+          killed, killed_first, standing_still, long_step, amid_a_save)  # fmt: skip
 
 
 def process(drill, rank):

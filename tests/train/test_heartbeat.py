@@ -63,8 +63,9 @@ def test_a_process_that_falls_silent_is_named(drilled, drill):
     assert "--resume" in "".join(found["said"])
 
 
-def test_the_loss_of_the_first_which_holds_the_store_ends_the_others(drilled):
-    found = drilled["killed_first"]
+@pytest.mark.parametrize("drill", ["killed_first", "first_killed_in_a_collective"])
+def test_the_loss_of_the_first_which_holds_the_store_ends_the_others(drilled, drill):
+    found = drilled[drill]
     assert found["codes"] == [-9, 1, 1]
     for text in found["said"][1:]:
         assert "does not reach the others any more" in text
