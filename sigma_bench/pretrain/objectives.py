@@ -32,7 +32,12 @@ class Pixels(MaskedObjective):
         assert isinstance(self.recipe.target, PixelTarget)
         found = forward.pixel_forward(self.module, prepared.clips, prepared.mask, self.recipe.target.normalize)
         if self.watch:
-            self._noted.append({"prediction_std": monitor.feature_std(found["decoded"])})
+            self._noted.append(
+                {
+                    "target_std": monitor.feature_std(found["targets"]),
+                    "prediction_std": monitor.feature_std(found["decoded"]),
+                }
+            )
         return {"loss": found["loss"]}
 
 
