@@ -192,8 +192,19 @@ def tables(
     format: Annotated[list[str] | None, typer.Option(help="md, tex, csv or png; repeatable")] = None,
     results: Results = Path("results/rows"),
     out: Annotated[Path, typer.Option(help="Folder the tables are written to")] = Path("results/tables"),
+    claims: Annotated[
+        bool, typer.Option("--claims", help="Instead: which of the paper's comparisons hold (md, csv or json)")
+    ] = False,
 ) -> None:
     """Draw the paper's tables, published and measured values side by side; miniature rows apart."""
+    if claims:
+        from sigma_bench.runs.claims import claims as judge
+
+        if table:
+            raise UserError("--claims speaks of all tables; leave out --table")
+        for line in judge(results, out, format or ["md"]):
+            typer.echo(line)
+        return
     from sigma_bench.runs.tables import tables as run
 
     for line in run(results, out, formats=format or ["md"], only=table):

@@ -17,6 +17,7 @@ TELLTALE: dict[str, roots.Kind] = {
     "entries": "eval",
     "tasks": "eval",
     "tables": "published",
+    "claims": "published",
 }
 SPEC_KINDS: tuple[roots.Kind, ...] = ("pretrain", "tasks", "eval")
 
@@ -28,7 +29,7 @@ def validate_all(paths: Sequence[Path] | None = None, *, specs: Path | None = No
         files: list[tuple[roots.Kind | None, str | Path]] = [(None, path) for path in paths]
     else:
         files = [(kind, name) for kind in SPEC_KINDS for name in roots.names(kind, specs=specs)]
-        files.append(("published", "layout.yaml"))
+        files += [("published", "layout.yaml"), ("published", "claims.yaml")]
     for kind, name in files:
         try:
             attempts = list(_attempts(kind or _kind(Path(name)), name, specs))
@@ -64,7 +65,9 @@ def _kind(path: Path) -> roots.Kind:
 def _attempts(kind: roots.Kind, name: str | Path, specs: Path | None) -> Iterator[Callable[[], object]]:
     """Yield what has to work with a file."""
     if kind == "published":
-        yield lambda: load.layout(specs=specs) if isinstance(name, str) else load.layout_file(name)
+        path = roots.find(kind, name, specs=specs) if isinstance(name, str) else name
+        is_claims = "claims" in load.load_yaml(path).values
+        yield lambda: load.claims_file(path) if is_claims else load.layout_file(path)
         return
     path = roots.find(kind, name, specs=specs)
     source = load.load_yaml(path)

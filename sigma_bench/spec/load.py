@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from sigma_bench import registry
 from sigma_bench.contracts import UserError
 from sigma_bench.spec import roots
+from sigma_bench.spec.claims import Claims
 from sigma_bench.spec.data import DataPlaces
 from sigma_bench.spec.layout import Layout
 from sigma_bench.spec.nodes import NUMBER_AS_TEXT, TAG, Reader
@@ -111,6 +112,16 @@ def layout(*, specs: Path | None = None) -> Layout:
 def layout_file(path: Path) -> Layout:
     """Return the layout in a file."""
     return build(Layout, load_yaml(path))
+
+
+def claims(*, specs: Path | None = None) -> Claims:
+    """Return what the paper says of its own numbers (`results/published/claims.yaml`)."""
+    return claims_file(roots.find("published", "claims.yaml", specs=specs))
+
+
+def claims_file(path: Path) -> Claims:
+    """Return the claims in a file."""
+    return build(Claims, load_yaml(path))
 
 
 def data_places(path: Path) -> tuple[DataPlaces, Document]:
