@@ -47,4 +47,7 @@ def token_ids(chosen_BN: torch.Tensor) -> torch.Tensor:
 
 def take(values_BND: torch.Tensor, ids_Bn: torch.Tensor) -> torch.Tensor:
     """Return the rows `ids_Bn` of each sample: (B, n, D)."""
-    return values_BND.gather(1, ids_Bn.unsqueeze(-1).expand(-1, -1, values_BND.shape[-1]))
+    # whole rows are copied, several times quicker than `gather`, which takes an index for each value
+    B, N, D = values_BND.shape
+    rows = ids_Bn + N * torch.arange(B, device=ids_Bn.device).unsqueeze(1)
+    return values_BND.flatten(0, 1).index_select(0, rows.flatten()).view(*ids_Bn.shape, D)

@@ -14,7 +14,7 @@ EPS = 1e-6
 def unit_range(clips: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
     """Undo the normalisation of clips (B, 3, T, H, W): values in [0, 1], float32."""
     shape = (1, 3, 1, 1, 1)
-    return clips.float() * clips.new_tensor(std).view(shape) + clips.new_tensor(mean).view(shape)
+    return (clips.float() * clips.new_tensor(std).view(shape)).add_(clips.new_tensor(mean).view(shape))
 
 
 def tubes(clips01: torch.Tensor, patch: int, tubelet: int) -> torch.Tensor:
@@ -35,8 +35,10 @@ def normalized(tubes_BNP: torch.Tensor) -> torch.Tensor:
     The deviation is the unbiased one, plus 1e-6.
     """
     by_channel = tubes_BNP.reshape(*tubes_BNP.shape[:2], -1, 3).transpose(2, 3).contiguous()
-    variance, mean = torch.var_mean(by_channel, -1, correction=1, keepdim=True)
-    return ((by_channel - mean) / (variance.sqrt() + EPS)).transpose(2, 3).flatten(2)
+    centred = by_channel - by_channel[..., :1]  # a tube of one colour is zero, not the rounding error of its mean
+    centred -= centred.mean(-1, keepdim=True)
+    deviation = torch.linalg.vector_norm(centred, dim=-1, keepdim=True) / (centred.shape[-1] - 1) ** 0.5
+    return centred.div_(deviation + EPS).transpose(2, 3).flatten(2)
 
 
 @torch.no_grad()

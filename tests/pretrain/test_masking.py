@@ -51,7 +51,7 @@ def test_normalised_tubes_have_no_mean_and_unit_deviation_per_channel():
 
 
 def test_a_constant_tube_stays_finite():
-    assert not normalized(raw_tubes(torch.full((1, 3, 2, 8, 8), 0.25), 8, 2)).any()
+    assert not normalized(raw_tubes(torch.full((1, 3, 2, 8, 8), 0.3), 8, 2)).any()
 
 
 def _widths(profile: str) -> tuple[int, ...]:
