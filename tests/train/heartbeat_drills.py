@@ -124,6 +124,7 @@ DRILLS = (*COLLECTIVE, quiet_end, quiet_end_of_the_first_last, agreed_end, excep
 def process(drill, rank):
     try:
         with joined() as ranks:
+            ranks.barrier()  # who comes after the accident would wait for the store
             beating = Heartbeat(ranks, BEAT_S, SILENCE_S, agreed=(Agreed,))
             if drill in COLLECTIVE:
                 with together(ranks, "cpu"), beating:
@@ -139,10 +140,7 @@ def process(drill, rank):
     return 0
 
 
-def start(drill, world, folder):
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = str(free.getsockname()[1])
+def start(drill, world, folder, port):
     pids, base = [], folder / drill.__name__
     for rank in range(world):
         pid = os.fork()
@@ -164,8 +162,21 @@ def start(drill, world, folder):
 
 def main():
     folder = Path(tempfile.mkdtemp())
-    begun = {drill.__name__: (time.monotonic(), start(drill, 3, folder)) for drill in DRILLS}
+    free = [socket.socket() for _ in DRILLS]  # all at once, so that no two are the same
+    for one in free:
+        one.bind(("localhost", 0))
+    ports = {drill: str(one.getsockname()[1]) for drill, one in zip(DRILLS, free, strict=True)}
+    for one in free:
+        one.close()
+    begun = {drill.__name__: (time.monotonic(), start(drill, 3, folder, ports[drill])) for drill in DRILLS}
     waiting = {pid: (name, rank) for name, (_, pids) in begun.items() for rank, pid in enumerate(pids)}
+
+    def give_up(*_):
+        for pid in waiting:
+            os.kill(pid, signal.SIGKILL)
+
+    signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(100)
     found = {name: {"codes": {}, "seconds": {}} for name in begun}
     while waiting:
         pid, status = os.wait()
