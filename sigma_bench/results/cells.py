@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from sigma_bench.results.row import Row
-from sigma_bench.results.table import Cell, Footnotes
+from sigma_bench.results.table import NOT_RUN, Cell, Footnotes
 
 FULL_PERCENT = 99
 """Below this share of decoded samples a value is refused in the paper's tables."""
-NOTHING = "–"
 
 
 class Conditions(NamedTuple):
@@ -79,7 +78,7 @@ def cell(chosen: Chosen, held_against: Conditions | None, foot: Footnotes, *, de
     """
     if not chosen.rows:
         if chosen.failed is None:
-            return Cell(NOTHING, decimals=decimals)
+            return Cell(NOT_RUN, decimals=decimals)
         return Cell("failed", decimals=decimals, marks=(foot.mark(f"failed: {first_line(chosen.failed)}"),))
     decoded, expected = min(((row.n_decoded, row.n_expected) for row in chosen.rows), key=lambda pair: share(*pair))
     if paper and share(decoded, expected) < FULL_PERCENT:
@@ -97,11 +96,18 @@ def cell(chosen: Chosen, held_against: Conditions | None, foot: Footnotes, *, de
         f"{mean:.{decimals}f}",
         value=mean,
         spread=spread,
+        interval=_interval(chosen.rows),
         count=len(values),
         decimals=decimals,
         limited=chosen.rows[0].limit is not None,
         marks=tuple(dict.fromkeys(marks)),
     )
+
+
+def _interval(rows: Sequence[Row]) -> tuple[float, float] | None:
+    """Return the interval of a single measurement; over several seeds the deviation says more."""
+    low, high = rows[0].interval_low, rows[0].interval_high
+    return None if len(rows) > 1 or low is None or high is None else (low, high)
 
 
 def share(decoded: int, expected: int) -> float:

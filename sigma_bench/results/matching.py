@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
@@ -104,6 +105,17 @@ def stands_for_paper(row: Row) -> bool:
     if row.task.startswith(LINEAR):
         return row.evaluator == LINEAR_PROTOCOL
     return row.profile in PAPER_PROFILES
+
+
+def views(row: Row) -> str:
+    """Return frames x clips x crops of a test sample, `16x5x3`; empty where the row does not say."""
+    found = re.match(r"\d+x\d+", row.views)
+    return f"{row.frames}x{found[0]}" if found and row.frames else ""
+
+
+def same_views(row: Row, stated: str | None) -> bool:
+    """Return whether a row saw as much of a test sample as a table states; what either does not say is no departure."""
+    return not stated or views(row) in ("", stated)
 
 
 def protocol_name(row: Row) -> str:

@@ -4,79 +4,74 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from sigma_bench.results import cells, matching
-from sigma_bench.results.cells import NOTHING, Chosen
+from sigma_bench.results import cells, counted, matching, notes, settings_table
+from sigma_bench.results.cells import Chosen
+from sigma_bench.results.counted import Counted
 from sigma_bench.results.matching import System
 from sigma_bench.results.published import Published, Value
 from sigma_bench.results.row import Row
-from sigma_bench.results.table import Block, Cell, Head, Line, Table
+from sigma_bench.results.table import NOT_RUN, NOTHING, Block, Cell, Head, Line, Table
 from sigma_bench.spec.layout import Column, Layout, TableLayout
 from sigma_bench.spec.zoo import Entry
 
+LONGEST_REASON = 20
+"""Characters of a reason that a cell can hold; a longer one stands in a footnote."""
 FACTS = {"dataset": "Data set", "task": "Kind", "eval": "Metric"}
 
 
 def build(
-    name: str, rows: Sequence[Row], published: Published, layout: Layout, zoo: Mapping[str, Entry] | None = None
+    name: str,
+    rows: Sequence[Row],
+    published: Published,
+    layout: Layout,
+    zoo: Mapping[str, Entry] | None = None,
+    counts: Mapping[str, Counted] | None = None,
 ) -> Table:
     """Return table `name` of the layout with the official ones among `rows`, which must be the latest of their keys.
 
-    Where rows were measured, systems of the `zoo` that have no weights have lines that say why there is no value.
+    Where rows were measured, printed systems without one have a line that says why, as far as the `zoo` knows.
+    `counts` (task -> what was counted) stand in the table of data set sizes.
     """
     lay = layout.tables[name]
     letter = f" ({name[-1]})" if name[-1] in "ab" else ""
     number = f"Table {lay.number}{letter}" if isinstance(lay.number, int) else f"{lay.number.capitalize()} ({name})"
     table = Table(name, f"{number} of the SIGMA paper" if lay.section != "card" else number, lay.caption, (), ())
-    if lay.missing:
-        table.remarks.append(f"{NOTHING} no values: {lay.caption}")
-        return table
-    if lay.settings:
-        _settings(table, name, lay, published)
+    if lay.settings or lay.missing:
+        settings_table.fill(table, lay, published)
         return table
     facts = tuple(FACTS.values()) if lay.row_facts else ()
     headings = layout.attribute_headings
     table.attributes = tuple(headings.get(a, a.capitalize()) for a in lay.attributes) + facts
     table.heads = tuple(Head(c.heading, c.key if c.key != "*" else "", c.metric, c.direction) for c in lay.columns)
     table.column_groups = tuple((group.heading, group.span) for group in lay.column_groups)
-    _Builder(table, lay, layout, published, zoo or {}).fill(rows)
+    _Builder(table, lay, layout, published, zoo or {}, counts or {}).fill(rows)
     if lay.remarks:
         table.remarks.append(lay.remarks)
+    table.letter_footnotes()
     return table
-
-
-def _settings(table: Table, name: str, lay: TableLayout, published: Published) -> None:
-    table.attributes = ("Setting",)
-    table.heads = tuple(Head(config) for config in lay.configs)
-    block = Block("")
-    for wanted in lay.rows:
-        line = Line("published", (wanted.replace("_", " "),), [])
-        for config in lay.configs:
-            found = published.setting(name, config, wanted)
-            cell = Cell(found.value if found and found.value else NOTHING)
-            if found and found.status == "lost":
-                code = f"; the released code has {found.code_value}" if found.code_value else ""
-                cell.marks = (table.footnotes.mark(f"the value is lost from the text of the paper{code}"),)
-            elif found and found.agreement == "differs":
-                cell.marks = (table.footnotes.mark(f"the released code has {found.code_value}"),)
-            line.cells.append(cell)
-        block.lines.append(line)
-    table.blocks.append(block)
 
 
 class _Builder:
     def __init__(
-        self, table: Table, lay: TableLayout, layout: Layout, published: Published, zoo: Mapping[str, Entry]
+        self,
+        table: Table,
+        lay: TableLayout,
+        layout: Layout,
+        published: Published,
+        zoo: Mapping[str, Entry],
+        counts: Mapping[str, Counted],
     ) -> None:
         self.table, self.lay, self.layout, self.published, self.zoo = table, lay, layout, published, zoo
+        self.counts = counts if any(found.counts for found in counts.values()) else {}
         self.printed = published.tables.get(table.name, {})
-        self.gaps = False
+        self.shared = notes.shared(self.printed)
 
     def fill(self, rows: Sequence[Row]) -> None:
         """Add all blocks: the paper's groups, then what has no printed row, then other protocols."""
         places = {(column.key, column.metric) for column in self.lay.columns}
         own = [row for row in rows if row.data == "official" and (row.task, row.metric) in places]
         own = [row for row in own if not matching.elsewhere(row, self.table.name, self.published)]
-        comparable = [row for row in own if matching.stands_for_paper(row)]
+        comparable = [row for row in own if self._stands_for_paper(row)]
         lines = self._measured(comparable, joined=True)
         scopes: dict[str, list[Line]] = {}
         for group in self.lay.groups:
@@ -84,7 +79,7 @@ class _Builder:
             for number in range(group.rows[0], group.rows[1] + 1):
                 if number in self.printed:
                     block.lines.append(self._printed_line(self.printed[number]))
-                block.lines += lines.pop(number, []) or self._wanted_lines(number if own else None)
+                block.lines += lines.pop(number, []) or self._missing(number, bool(own))
             scopes.setdefault("" if self.lay.bold_scope == "table" else group.label, []).extend(block.lines)
             self.table.blocks.append(block)
         if None in lines:
@@ -93,8 +88,8 @@ class _Builder:
             self.table.blocks.append(unmatched)
         others: dict[str, list[Row]] = {}
         for row in own:
-            if not matching.stands_for_paper(row):
-                others.setdefault(matching.protocol_name(row), []).append(row)
+            if not self._stands_for_paper(row):
+                others.setdefault(self._protocol(row), []).append(row)
         for protocol, measured in sorted(others.items()):
             block = Block(f"sigma-bench protocol: {protocol}")
             for found in self._measured(measured, joined=False).values():
@@ -102,11 +97,37 @@ class _Builder:
             scopes[block.label] = block.lines
             self.table.blocks.append(block)
         self._mark(scopes.values())
-        if self.gaps:
-            self.table.remarks.append(f"{NOTHING} in a measured row: not measured here.")
+        self._remark(bool(own))
+
+    def _remark(self, measured: bool) -> None:
+        """Say under the table what holds for all of it, and how to read measured rows."""
+        add = self.table.remarks.append
+        if self.shared:
+            text = "; ".join(self.shared)
+            add(f"{text[:1].upper()}{text[1:]}.")
+        if self.lay.row_key == "task":
+            if self.counts:
+                add("Counted: of the lists on this machine, by sigma-bench data check; in brackets what differs.")
+            else:
+                add("Nothing was counted here: sigma-bench data check counts the lists of this machine.")
+        elif not measured:
+            add("Printed values only: no row of these tasks on official data is here (not run).")
         all_cells = [cell for block in self.table.blocks for line in block.lines for cell in line.cells]
-        if any(cell.difference is not None for cell in all_cells):
-            self.table.remarks.append("In brackets: the difference to the printed value of the same system, set above.")
+        if measured and any(cell.difference is not None for cell in all_cells):
+            add("In round brackets: the difference to the printed value of the same system, set above.")
+        if any(cell.interval is not None for cell in all_cells):
+            add("In square brackets: the 95 % interval over the test samples.")
+        if any(cell.spread is not None for cell in all_cells):
+            add("±: sample standard deviation over the n seeds.")
+
+    def _stands_for_paper(self, row: Row) -> bool:
+        return matching.stands_for_paper(row) and matching.same_views(row, self.lay.views)
+
+    def _protocol(self, row: Row) -> str:
+        name = matching.protocol_name(row)
+        if matching.same_views(row, self.lay.views):
+            return name
+        return f"{name}, {matching.views(row)} frames x clips x crops"
 
     def _mark(self, scopes: Iterable[list[Line]]) -> None:
         """Mark best values apart for printed and for measured rows."""
@@ -124,32 +145,47 @@ class _Builder:
         card = labels.get("card") if lay.section == "card" else None
         return labels.get(self.table.name) or card or labels.get("default") or method
 
-    def _wanted_lines(self, number: int | None) -> list[Line]:
-        """Return the line of a printed row whose system has no weights, or none."""
-        values = self.printed.get(number, ()) if number is not None else ()
-        reason = matching.not_to_be_had(values[0], self.zoo) if values else ""
-        if not reason:
+    def _missing(self, number: int, measured: bool) -> list[Line]:
+        """Return the line that says why a printed row has no measured one; none where nothing was measured at all."""
+        values = self.printed.get(number, ())
+        if not values:
             return []
-        special = {"method": f"{self._label(values[0].method)} (not measured)", "paper_ref": "", "task": values[0].task}
-        mark = self.table.footnotes.mark(f"wanted: {reason}")
-        line = Line("measured", self._attributes(values[0], special, values[0].params_m), [])
-        line.cells = [Cell(NOTHING, decimals=column.decimals, marks=(mark,)) for column in self.lay.columns]
+        first, foot = values[0], self.table.footnotes
+        if self.lay.row_key == "task":
+            found = self.counts.get(first.task)
+            metrics = [column.metric for column in self.lay.columns]
+            return [] if found is None else [counted.line(found, values, metrics, len(self.table.attributes), foot)]
+        if not measured:
+            return []
+        reason = matching.not_to_be_had(first, self.zoo)
+        text, _, detail = reason.partition(" (") if reason else (NOT_RUN, "", "")
+        if len(text) > LONGEST_REASON:
+            text, detail = "not measurable", reason
+        marks = (foot.mark(reason),) if detail else ()
+        special = {"method": self._label(first.method), "paper_ref": "", "task": first.task, **self._printed_views()}
+        line = Line("missing", self._attributes(first, special, first.params_m), [])
+        line.cells = [Cell(text, decimals=column.decimals, marks=marks) for column in self.lay.columns]
         return [line]
+
+    def _printed_views(self) -> dict[str, str]:
+        return {"views": self.lay.views or "", "resolution": self.lay.resolution or ""}
 
     def _printed_line(self, values: tuple[Value, ...]) -> Line:
         first, lay = values[0], self.lay
         letter = f"({lay.row_letters[first.row_order - 1]}) " if lay.row_letters else ""
         special = {"method": letter + self._label(first.method), "paper_ref": first.paper_ref, "task": first.task}
+        special |= self._printed_views()
         facts = lay.row_facts.get(first.task, {})
         line = Line("published", (*self._attributes(first, special, first.params_m), *self._facts(facts)), [])
-        for column in lay.columns:
-            value = self._value(values, column)
+        in_columns = [self._value(values, column) for column in lay.columns]
+        for value in in_columns:
             if value is None:
                 mark = self.table.footnotes.mark("not given in the paper")
                 line.cells.append(Cell(NOTHING, marks=(mark,)))
             else:
                 decimals = len(value.value.partition(".")[2])
                 line.cells.append(Cell(value.value, value=value.number, decimals=decimals))
+        notes.put(line, in_columns, lay.attributes, self.shared, self.table.footnotes)
         return line
 
     def _facts(self, facts: dict[str, str]) -> tuple[str, ...]:
@@ -195,7 +231,8 @@ class _Builder:
             for place, column in enumerate(self.lay.columns):
                 value = self._value(printed, column)
                 self._compare(line.cells[place], value)
-            self.gaps |= any(cell.text == NOTHING for cell in line.cells)
+            mark = self.table.footnotes.mark(f"measured by {'; '.join(sorted({self._measured_by(r) for r in own}))}")
+            line.marks = {0: (mark,)}
             lines.setdefault(number, []).append(line)
         return lines
 
@@ -210,7 +247,12 @@ class _Builder:
         ]
         label = f"{row.system} (measured{'; ' if unsaid else ''}{', '.join(unsaid)})"
         params = "" if row.params_m is None else f"{row.params_m:.0f}"
-        return self._attributes(row, {"method": label, "paper_ref": "", "task": row.task}, params)
+        special = {"method": label, "paper_ref": "", "task": row.task, "views": matching.views(row), "resolution": ""}
+        return self._attributes(row, special, params)
+
+    @staticmethod
+    def _measured_by(row: Row) -> str:
+        return f"{matching.protocol_name(row)}, task version {row.task_version}"
 
     @staticmethod
     def _compare(cell: Cell, value: Value | None) -> None:

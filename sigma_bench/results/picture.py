@@ -25,7 +25,7 @@ def draw(table: Table, file: Path) -> None:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-    headings = _headings(table)
+    headings = cell_text.full_headings(table)
     lines = _lines(table)
     widths = [
         GAP + CHARACTER * max(len(heading), *(len(cells[i][0]) for cells in lines if len(cells) == len(headings)), 1)
@@ -78,16 +78,6 @@ def draw(table: Table, file: Path) -> None:
     figure.savefig(file, metadata={"Software": None})
 
 
-def _headings(table: Table) -> list[str]:
-    """Return the headings of all columns, with that of their group where it says more."""
-    over = {i: heading for heading, first, last in cell_text.column_spans(table) for i in range(first, last + 1)}
-    found = list(table.attributes)
-    for number, head in enumerate(table.heads, start=len(found) + 1):
-        group = over.get(number, "")
-        found.append(head.heading if group in ("", head.heading) else f"{group}: {head.heading}")
-    return found
-
-
 def _lines(table: Table) -> list[list[tuple[str, bool]]]:
     """Return the lines as (text, bold) cells; a side heading is a line of one cell."""
     lines: list[list[tuple[str, bool]]] = []
@@ -95,16 +85,18 @@ def _lines(table: Table) -> list[list[tuple[str, bool]]]:
         if block.label:
             lines.append([(block.label, False)])
         lines += [
-            [*((a, False) for a in line.attributes), *((_text(c), c.best == "best") for c in line.cells)]
+            [
+                *((text + _marks(line.marks.get(i, ())), False) for i, text in enumerate(line.attributes)),
+                *((_text(cell), cell.best == "best") for cell in line.cells),
+            ]
             for line in block.lines
         ]
     return lines
 
 
+def _marks(marks: tuple[str, ...]) -> str:
+    return f" ({','.join(marks)})" if marks else ""
+
+
 def _text(cell: Cell) -> str:
-    parts = [cell.text]
-    if spread := cell_text.spread(cell):
-        parts.append(f"± {spread}")
-    if difference := cell_text.difference(cell):
-        parts.append(f"({difference})")
-    return " ".join(parts) + (f" ({','.join(cell.marks)})" if cell.marks else "")
+    return f"{cell.text} {cell_text.after(cell)}".rstrip() + _marks(cell.marks)

@@ -9,7 +9,10 @@ import re
 from sigma_bench.results import cell_text
 from sigma_bench.results.table import Table
 
-COLUMNS = (*("heading", "task", "metric", "text", "value", "sd", "n", "published", "difference", "best", "footnotes"),)
+COLUMNS = (
+    *("heading", "task", "metric", "text", "value", "sd", "interval_low", "interval_high", "n", "published"),
+    *("difference", "best", "footnotes", "source"),
+)
 
 
 def render(table: Table) -> str:
@@ -21,12 +24,14 @@ def render(table: Table) -> str:
     for block in table.blocks:
         for line in block.lines:
             for head, cell in zip(table.heads, line.cells, strict=True):
-                numbers = (cell.value, cell.spread, cell.count, cell.published)
+                numbers = (cell.value, cell.spread, *(cell.interval or (None, None)), cell.count, cell.published)
+                marks = dict.fromkeys([*cell.marks, *(mark for marks in line.marks.values() for mark in marks)])
                 cells = [
                     *(table.name, table.title, block.label, line.kind, *line.attributes),
                     *(head.heading, head.task, head.metric, cell.text),
                     *("" if number is None else repr(number) for number in numbers),
-                    *(cell_text.difference(cell), cell.best, "; ".join(texts[mark] for mark in cell.marks)),
+                    *(cell_text.difference(cell), cell.best, "; ".join(texts[mark] for mark in marks)),
+                    cell.source,
                 ]
                 writer.writerow(re.sub(r"[\r\n]+", " ", text) for text in cells)
     return stream.getvalue()

@@ -1,18 +1,22 @@
-"""A table as LaTeX that needs booktabs alone and compiles with any engine. Everything is escaped to plain ASCII."""
+"""A table as LaTeX that needs booktabs and adjustbox. Everything is escaped to plain ASCII, so any engine takes it."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from sigma_bench.results import cell_text
-from sigma_bench.results.table import Cell, Table
+from sigma_bench.results.table import Cell, Line, Table
+
+TALLEST = 0.65
+"""Share of a page's height that the rows may take; the rest is for footnotes."""
 
 # Brackets and asterisks are wrapped: after a line break LaTeX would take them for its options.
 _ESCAPES = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", '"': "''", "[": "{[}", "]": "{]}", "*": "{*}", "`": r"\textasciigrave{}",
-    "-": "{-}", "–": "--", "—": "---", "±": r"$\pm$", "×": r"$\times$", "✓": r"$\surd$",
+    "-": "{-}", "–": "--", "—": "---", "±": r"$\pm$", "×": r"$\times$", "≠": r"$\neq$", "✓": r"$\surd$",
     "↓": r"$\downarrow$", "↑": r"$\uparrow$", "é": r"\'e", "ü": r'\"u', "ö": r'\"o', "ä": r'\"a', "ß": r"\ss{}",
 }  # fmt: skip
 
@@ -29,43 +33,54 @@ def _cell(cell: Cell) -> str:
     text = escape(cell.text)
     if cell.best:
         text = rf"\textbf{{{text}}}" if cell.best == "best" else rf"\underline{{{text}}}"
-    if spread := cell_text.spread(cell):
-        text += rf" $\pm$ {spread}"
-    if seeds := cell_text.seeds(cell):
-        text += f" ({seeds.replace(' = ', '=')})"
     if difference := cell_text.difference(cell):
         text += f" (${difference}$)"
-    return text + (rf"$^{{\mathrm{{{','.join(cell.marks)}}}}}$" if cell.marks else "")
+    text += _marks(cell.marks)
+    if sure := cell_text.below(cell):
+        below = rf"{{\scriptsize {escape(sure)}}}"
+        return rf"\begin{{tabular}}[t]{{@{{}}c@{{}}}}{text}\\[-2pt]{below}\end{{tabular}}"
+    return text
+
+
+def _marks(marks: Sequence[str]) -> str:
+    return rf"$^{{\mathrm{{{','.join(marks)}}}}}$" if marks else ""
 
 
 def render(table: Table) -> str:
-    """Return a `table` environment with caption, label, tabular, footnotes and remarks."""
+    """Return a `table` environment with caption, label, tabular (shrunk to the page if need be), footnotes, remarks."""
     width = len(table.attributes) + len(table.heads)
     lines = [
-        "% needs \\usepackage{booktabs}",
+        "% needs \\usepackage{booktabs,adjustbox}",
         r"\begin{table}[tbp]",
         r"\centering",
         rf"\caption{{{escape(f'{table.title}. {table.caption}')}}}",
         rf"\label{{tab:{re.sub(r'[^A-Za-z0-9:-]', '-', table.name)}}}",
     ]
     if width:
-        lines += [rf"\begin{{tabular}}{{{'l' * len(table.attributes)}{'c' * len(table.heads)}}}", r"\toprule"]
+        columns = "l" * len(table.attributes) + "".join("c" if head.numeric else "l" for head in table.heads)
+        lines += [rf"\begin{{adjustbox}}{{max width=\linewidth, max totalheight={TALLEST}\textheight}}"]
+        lines += [rf"\begin{{tabular}}{{{columns}}}", r"\toprule"]
         lines += _headings(table)
         for block in table.blocks:
             lines.append(r"\midrule")
             if block.label:
                 lines.append(rf"\multicolumn{{{width}}}{{l}}{{\textit{{{escape(block.label)}}}}} \\")
-            for line in block.lines:
-                first, *rest = [escape(a) for a in line.attributes]
-                name = rf"\quad {first}" if line.kind == "measured" and len(table.attributes) > 1 else first
-                lines.append(_row([name, *rest, *map(_cell, line.cells)]))
-        lines += [r"\bottomrule", r"\end{tabular}"]
+            lines += [_line(line) for line in block.lines]
+        lines += [r"\bottomrule", r"\end{tabular}", r"\end{adjustbox}"]
     notes = [rf"$^{{\mathrm{{{mark}}}}}$ {escape(text)}" for mark, text in table.footnotes.items]
     notes += [escape(text) for text in table.remarks]
     if notes:
         lines.append(r"\par\smallskip\raggedright\footnotesize")
         lines += [note + r"\par" for note in notes]
     return "\n".join([*lines, r"\end{table}"]) + "\n"
+
+
+def _line(line: Line) -> str:
+    first, *rest = [escape(text) + _marks(line.marks.get(i, ())) for i, text in enumerate(line.attributes)]
+    name = rf"\quad {first}" if line.kind != "published" and len(line.attributes) > 1 else first
+    if (reason := line.reason) is not None:
+        return _row([name, *rest, rf"\multicolumn{{{len(line.cells)}}}{{c}}{{{_cell(reason)}}}"])
+    return _row([name, *rest, *map(_cell, line.cells)])
 
 
 def _headings(table: Table) -> list[str]:

@@ -25,32 +25,29 @@ def _cell(cell: Cell) -> str:
         text = f"**{text}**"
     elif cell.best == "second":
         text = f"<u>{text}</u>"
-    if spread := cell_text.spread(cell):
-        text += f" ± {spread}"
-    if seeds := cell_text.seeds(cell):
-        text += f" ({seeds})"
-    if difference := cell_text.difference(cell):
-        text += f" ({difference})"
-    return text + (f"<sup>{','.join(cell.marks)}</sup>" if cell.marks else "")
+    if more := cell_text.after(cell):
+        text += f" {more}"
+    return text + _marks(cell.marks)
+
+
+def _marks(marks: tuple[str, ...]) -> str:
+    return f"<sup>{','.join(marks)}</sup>" if marks else ""
 
 
 def render(table: Table) -> str:
     """Return heading, caption, table, footnotes and remarks."""
-    over = {i: heading for heading, first, last in cell_text.column_spans(table) for i in range(first, last + 1)}
-    headings = [escape(a) for a in table.attributes]
-    for number, head in enumerate(table.heads, start=len(headings) + 1):
-        group = over.get(number, "")
-        headings.append(escape(head.heading if group in ("", head.heading) else f"{group}: {head.heading}"))
+    headings = [escape(heading) for heading in cell_text.full_headings(table)]
     lines = [f"## {escape(table.title)}", "", escape(table.caption), ""]
     if headings:
         lines.append(_row(headings))
-        lines.append("|" + " :-- |" * len(table.attributes) + " --: |" * len(table.heads))
+        aligned = "".join(" --: |" if head.numeric else " :-- |" for head in table.heads)
+        lines.append("|" + " :-- |" * len(table.attributes) + aligned)
     for block in table.blocks:
         if block.label:
             lines.append(_row([f"*{escape(block.label)}*", *[""] * (len(headings) - 1)]))
         for line in block.lines:
-            first, *rest = [escape(a) for a in line.attributes]
-            name = f"↳ {first}" if line.kind == "measured" and len(table.attributes) > 1 else first
+            first, *rest = [escape(a) + _marks(line.marks.get(i, ())) for i, a in enumerate(line.attributes)]
+            name = f"↳ {first}" if line.kind != "published" and len(table.attributes) > 1 else first
             lines.append(_row([name, *rest, *map(_cell, line.cells)]))
     notes = [f"<sup>{mark}</sup> {escape(text)}" for mark, text in table.footnotes.items]
     for note in [*notes, *map(escape, table.remarks)]:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-Kind = Literal["published", "measured"]
+Kind = Literal["published", "measured", "missing"]
+"""`missing`: nothing was measured; the cells say why."""
+NOTHING = "–"
+"""Stands for what is not there, or does not apply."""
+NOT_RUN = "not run"
 
 
 @dataclass
@@ -16,6 +20,8 @@ class Cell:
     value: float | None = None
     spread: float | None = None
     """Sample standard deviation over seeds, where there are several."""
+    interval: tuple[float, float] | None = None
+    """95 % interval over the test samples, of a single measurement."""
     count: int = 0
     """Measurements behind the value; 0: a published one."""
     decimals: int = 1
@@ -28,6 +34,8 @@ class Cell:
     best: Literal["", "best", "second"] = ""
     marks: tuple[str, ...] = ()
     """Marks of its footnotes."""
+    source: str = ""
+    """Where it was read (`file:line`), for formats with room for it."""
 
 
 @dataclass
@@ -37,6 +45,15 @@ class Line:
     kind: Kind
     attributes: tuple[str, ...]
     cells: list[Cell]
+    marks: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    """Number of an attribute, from 0 -> marks of its footnotes."""
+
+    @property
+    def reason(self) -> Cell | None:
+        """The first cell, where the line has several, none has a value and all say the same: one reason for all."""
+        said = {(cell.text, cell.marks) for cell in self.cells}
+        none = all(cell.value is None for cell in self.cells)
+        return self.cells[0] if len(self.cells) > 1 and none and len(said) == 1 else None
 
 
 @dataclass
@@ -55,6 +72,11 @@ class Head:
     task: str = ""
     metric: str = ""
     direction: Literal["higher", "lower"] | None = None
+
+    @property
+    def numeric(self) -> bool:
+        """Whether numbers stand below, not words."""
+        return bool(self.metric)
 
 
 @dataclass
@@ -101,3 +123,20 @@ class Table:
     footnotes: Footnotes = field(default_factory=Footnotes)
     remarks: list[str] = field(default_factory=list)
     """Sentences under the table that belong to no single cell."""
+
+    def letter_footnotes(self) -> None:
+        """Give the footnotes new marks, in the order in which a reader meets them."""
+        lines = [line for block in self.blocks for line in block.lines]
+        met = [
+            mark
+            for line in lines
+            for marks in (*(line.marks[place] for place in sorted(line.marks)), *(cell.marks for cell in line.cells))
+            for mark in marks
+        ]
+        texts, fresh = dict(self.footnotes.items), Footnotes()
+        new = {mark: fresh.mark(texts[mark]) for mark in dict.fromkeys([*met, *texts])}
+        for line in lines:
+            line.marks = {place: tuple(new[mark] for mark in marks) for place, marks in line.marks.items()}
+            for cell in line.cells:
+                cell.marks = tuple(new[mark] for mark in cell.marks)
+        self.footnotes = fresh

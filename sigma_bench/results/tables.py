@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from sigma_bench.contracts import UserError
-from sigma_bench.results import own, paper, picture, published, render
+from sigma_bench.results import own, paper, picture, published, render, render_html
+from sigma_bench.results.counted import Counted
 from sigma_bench.results.published import Published
 from sigma_bench.results.row import Row
 from sigma_bench.results.store import Store, latest
@@ -22,23 +23,30 @@ from sigma_bench.spec.zoo import Entry
 
 MINIATURE: Final = "miniature"
 CUSTOM: Final = "custom"
+CARD: Final = "card"
+"""Means both tables of the model card."""
 PROBLEMS = "problems.txt"
+PAGE = "tables.html"
 
 
 def names(table: int | str, layout: Layout) -> list[str]:
-    """Return the tables meant by 1, "1", "T1" or "C1"; 6 means T6a and T6b.
+    """Return the tables meant by 1, "1", "T1" or "C1"; 6 means T6a and T6b, "card" the model card's C1 and C2.
 
     Raises:
         UserError: There is no such table.
     """
     text = str(table).strip()
+    if text.lower() == CARD:
+        return [name for name, lay in layout.tables.items() if lay.section == CARD]
     wanted = text.upper() if text[:1].isalpha() else f"T{text}"
     found = [name for name in layout.tables if name.upper() == wanted.upper()]
     found = found or [name for name in layout.tables if re.fullmatch(re.escape(wanted) + "[A-Z]", name.upper())]
     if not found:
         near = difflib.get_close_matches(wanted, layout.tables, n=1)
         hint = f" Did you mean '{near[0]}'?" if near else ""
-        raise UserError(f"no table '{text[:40]}'.{hint} Known: {', '.join(layout.tables)}, {MINIATURE}, {CUSTOM}.")
+        raise UserError(
+            f"no table '{text[:40]}'.{hint} Known: {', '.join(layout.tables)}, {CARD}, {MINIATURE}, {CUSTOM}."
+        )
     return found
 
 
@@ -48,6 +56,7 @@ def build(
     published: Published,
     layout: Layout,
     zoo: Mapping[str, Entry] | None = None,
+    counts: Mapping[str, Counted] | None = None,
 ) -> Table:
     """Return one table of the paper with the official ones among `rows` beneath the printed rows.
 
@@ -57,6 +66,7 @@ def build(
         published: The printed values.
         layout: How the table is printed.
         zoo: Known checkpoints: tells of which systems there are no weights, and why.
+        counts: Task -> what was counted of its lists, beside the printed sizes of the data sets.
 
     Raises:
         UserError: There is no such table, or the number stands for several.
@@ -64,7 +74,7 @@ def build(
     found = names(table, layout)
     if len(found) > 1:
         raise UserError(f"'{table}' is {len(found)} tables, {' and '.join(found)}; name one of them")
-    return paper.build(found[0], latest(rows), published, layout, zoo)
+    return paper.build(found[0], latest(rows), published, layout, zoo, counts)
 
 
 def miniature(rows: Iterable[Row], layout: Layout) -> list[Table]:
@@ -83,6 +93,7 @@ def build_all(
     published: Published,
     layout: Layout,
     zoo: Mapping[str, Entry] | None = None,
+    counts: Mapping[str, Counted] | None = None,
 ) -> list[Table]:
     """Return the tables named in `only` (also `miniature`, `custom`), each once; None: all there are."""
     rows = list(rows)
@@ -94,7 +105,7 @@ def build_all(
         elif one == CUSTOM:
             tables = custom(rows, layout)
         else:
-            tables = [build(name, rows, published, layout, zoo) for name in names(one, layout)]
+            tables = [build(name, rows, published, layout, zoo, counts) for name in names(one, layout)]
         found.update({table.name: table for table in tables})
     return list(found.values())
 
@@ -108,18 +119,20 @@ def write_all(
     published_dir: Path,
     layout: Layout | None = None,
     zoo: Mapping[str, Entry] | None = None,
+    counts: Mapping[str, Counted] | None = None,
 ) -> list[Path]:
-    """Write the tables to `out/<table>.<format>` and return the files.
+    """Write the tables to `out/<table>.<format>`, as HTML all to `out/tables.html`, and return the files.
 
     Args:
         rows_folder: Folder of row files; one that is not there holds no rows.
         out: Made where it is missing; files of the same names are replaced.
-        formats: Of `md`, `tex`, `csv`, `png`.
-        only: Names or numbers of tables, `miniature`, `custom`; None: all.
+        formats: Of `md`, `tex`, `csv`, `html`, `png`.
+        only: Names or numbers of tables, `card`, `miniature`, `custom`; None: all.
         published_dir: Folder with `published.csv` and `hyperparameters.csv`; named `published`, with `layout.yaml`,
             unless `layout` is given.
         layout: Instead of the one in `published_dir`.
         zoo: Known checkpoints, for the reasons why a system was not measured; None: no reasons.
+        counts: Task -> what was counted of its lists; None: nothing was.
 
     Returns:
         The files written. Lines of the row files that could not be read are listed in a last one, `problems.txt`.
@@ -136,9 +149,11 @@ def write_all(
             raise UserError(f"{published_dir}: expected a folder named 'published' that holds layout.yaml")
         layout = load.layout(specs=published_dir.parent)
     rows = Store(rows_folder).read()
-    tables = build_all(only, rows, published.read(published_dir), layout, zoo)
+    tables = build_all(only, rows, published.read(published_dir), layout, zoo, counts)
     out.mkdir(parents=True, exist_ok=True)
-    written = [_write_table(table, out, one) for table in tables for one in formats]
+    written = [_write_table(table, out, one) for table in tables for one in formats if one != render.PAGE]
+    if render.PAGE in formats:
+        written.append(_write(out / PAGE, render_html.render(tables)))
     if rows.problems:
         text = "Lines that could not be read and stand in no table:\n"
         written.append(_write(out / PROBLEMS, text + "".join(f"{problem}\n" for problem in rows.problems)))

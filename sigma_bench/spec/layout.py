@@ -21,6 +21,8 @@ Attribute = Literal[
     "frames",
     "params_m",
     "task",
+    "resolution",
+    "views",
 ]
 Printed = Annotated[tuple[Annotated[tuple[int, str], Strict(False)], ...], Strict(False)]
 
@@ -81,6 +83,10 @@ class TableLayout(Spec):
     row_key: Literal["task"] | None = None
     """`task`: each row is a task and each column one of its facts."""
     row_facts: dict[str, dict[str, Text]] = {}
+    resolution: Text | None = None
+    """Size of the input, the same for all rows; printed as the attribute `resolution`."""
+    views: Text | None = None
+    """Frames x clips x crops of a test sample, the same for all rows; printed as the attribute `views`."""
     remarks: Label = ""
     missing: bool = False
     """The table is not in the text version of the paper."""

@@ -27,7 +27,7 @@ def table_of(name: str, text: str) -> Table:
 def latex_problems(text: str) -> list[str]:
     """Return what would stop LaTeX or move cells: characters, braces, the number of columns."""
     problems = [f"character {c!r}" for c in set(text) if not c.isascii() or not (c.isprintable() or c == "\n")]
-    plain = text.replace("% needs \\usepackage{booktabs}", "").replace("\\\\", "")
+    plain = text.replace("% needs \\usepackage{booktabs,adjustbox}", "").replace("\\\\", "")
     plain = re.sub(r"\\[{}$&#%_]", "", plain)
     depth = 0
     for character in plain:
@@ -104,7 +104,8 @@ def test_markdown_neither_links_nor_formats():
 def test_a_cell_shows_spread_number_difference_and_marks():
     table = table_of("x", "note")
     assert "**45.0** ± 1.2 (n = 3) (0.0)<sup>a</sup>" in render.render(table, "md")
-    assert r"\textbf{45.0} $\pm$ 1.2 (n=3) ($0.0$)$^{\mathrm{a}}$" in render.render(table, "tex")
+    tex = render.render(table, "tex")
+    assert r"\textbf{45.0} ($0.0$)$^{\mathrm{a}}$\\[-2pt]{\scriptsize $\pm$ 1.2 (n = 3)}\end{tabular} &" in tex
     line = next(csv.DictReader(io.StringIO(render.render(table, "csv"))))
     assert (line["value"], line["sd"], line["n"], line["difference"], line["footnotes"]) == (
         "45.0", "1.25", "3", "0.0", "note",
@@ -134,4 +135,4 @@ def test_unknown_characters_are_named():
 
 def test_an_unknown_format_is_refused():
     with pytest.raises(UserError, match="expected one of md, tex, csv"):
-        render.render(table_of("x", "y"), "html")
+        render.render(table_of("x", "y"), "docx")

@@ -3,7 +3,9 @@
 import pytest
 
 from sigma_bench.contracts import UserError
+from sigma_bench.results import notes as printed_notes
 from sigma_bench.results import published, render, tables
+from sigma_bench.results.counted import Counted
 from sigma_bench.results.table import Block, Line, Table
 from sigma_bench.spec import load
 
@@ -40,7 +42,9 @@ def notes(table: Table, line: Line, place: int) -> list[str]:
 @pytest.mark.parametrize(
     ("asked", "found"),
     [(1, ["T1"]), ("1", ["T1"]), ("T1", ["T1"]), ("t13", ["T13"]), (6, ["T6a", "T6b"]), ("T6", ["T6a", "T6b"]),
-     ("6a", ["T6a"]), ("T7B", ["T7b"]), ("c1", ["C1"]), ("c", []), ("99", []), ("../T1", []), ("", [])],
+     ("6a", ["T6a"]),
+     ("T7B", ["T7b"]), ("c1", ["C1"]), ("card", ["C1", "C2"]),
+     ("Card", ["C1", "C2"]), ("7a", ["T7a"]), ("c", []), ("99", []), ("../T1", []), ("", [])],
 )  # fmt: skip
 def test_names(layout, asked, found):
     if found:
@@ -84,27 +88,138 @@ def test_every_published_value_is_printed_as_it_stands(build, values, layout):
     assert set(layout.tables) - set(values.tables) == {"T9", "T10", "T11"}
 
 
-def test_tables_without_values_say_why(build):
-    assert build("T9").blocks == []
-    assert "Not in the text version" in build("T9").remarks[0]
-    epochs = next(line for _, line in lines_of(build("T10"), "published") if line.attributes == ("epochs",))
-    assert texts(epochs) == ["50", "75", "100"]
-    assert notes(build("T10"), epochs, 0) == ["the released code has 40"]
-    counting = next(line for _, line in lines_of(build("T8"), "published") if line.attributes[0] == "severe/ucf_rc")
+def test_the_lost_table_is_said_to_be_lost_and_shows_what_the_code_does(build):
+    table = build("T9")
+    assert table.remarks[0] == "Table 9 is lost; what is here is what the released code does."
+    rate = lines_of(table, "published")[0][1]
+    assert (rate.attributes, texts(rate)) == (("base learning rate",), ["lost", "1e-3"])
+
+
+def test_settings_stand_beside_what_the_code_does(build):
+    table = build("T10")
+    assert table.column_groups == (("ssv2", 2), ("k400", 2), ("severe", 2))
+    lines = {line.attributes[0]: line for _, line in lines_of(table, "published")}
+    assert texts(lines["epochs"]) == ["50", "≠ 40", "75", "≠ 100", "100", "–"]
+    assert texts(lines["optimizer momentum"])[:2] == ["lost", "0.9, 0.999"]
+    assert texts(lines["random erasing"])[:2] == ["absent", "0.25"]
+    assert lines["epochs"].cells[1].source == "SIGMA/scripts_finetune/finetune_ssv2.sh:27"
+    assert "not in the paper's table" in [block.label for block in table.blocks]
+
+
+def test_a_table_of_many_experiments_has_one_a_line(build):
+    table = build("T11")
+    assert [heading for heading, _ in table.column_groups] == ["batch size", "learning rate", "epochs", "steps"]
+    lines = {line.attributes[0]: line for _, line in lines_of(table, "published")}
+    assert texts(lines["domain_shift/ssv2"]) == [
+        "32", "32", "0.0001", "0.0001", "45", "≠ 22", "25,35,40", "≠ 12,17,20",
+    ]  # fmt: skip
+    assert notes(table, lines["standard/ucf101"], 5) == [
+        "the file counts epochs over 10 clips per video, 16 x 10 = 160"
+    ]
+
+
+def test_sizes_of_data_sets_stand_beside_what_was_counted(values, layout, build):
+    assert lines_of(build("T8")) == []
+    assert "Nothing was counted here" in build("T8").remarks[1]
+    counts = {
+        "severe/ucf_1e3": Counted("ucf101_1000", {"classes": 101, "finetuning_samples": 1010}, {"classes": "a note"}),
+        "severe/charades": Counted("charades", {}, {}),
+    }
+    table = tables.build("T8", [], values, layout, counts=counts)
+    ((block, line),) = lines_of(table)
+    assert block.label == "Sample efficiency"
+    assert texts(line) == ["101", "1010", "–"]
+    assert [cell.difference for cell in line.cells] == [0, 10, None]
+    assert notes(table, line, 0) == ["a note"]
+    ((_, line),) = lines_of(table, "missing")
+    assert (line.attributes[0], texts(line)) == ("charades (counted)", ["not checked"] * 3)
+
+
+def test_what_the_paper_does_not_give_is_said(build):
+    table = build("T8")
+    counting = next(line for _, line in lines_of(table, "published") if line.attributes[0] == "severe/ucf_rc")
     assert texts(counting) == ["–", "421", "105"]
-    assert notes(build("T8"), counting, 0) == ["not given in the paper"]
+    assert notes(table, counting, 0) == ["not given in the paper"]
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ("T3", "printed parameter count 87 contradicts ViT-S (22 in T2)"),
+        ("T13", "87 million parameters in T2"),
+        ("T2", "T13 prints 90 million parameters for this row"),
+        ("T7a", "equals T6a at 1000 or 2000 prototypes, T7b prints 60.3"),
+        ("T5", "the eight columns give 52.025, which rounds to 52.0"),
+        ("C2", "the released K400 finetuning script tests 7 clips, not 5"),
+    ],
+)
+def test_contradictions_are_footnotes(build, table, words):
+    assert words in build(table).footnotes.texts
+
+
+def test_every_note_of_a_printed_value_is_told(build, values):
+    for name, rows in values.tables.items():
+        table = build(name)
+        told = " ".join([*table.footnotes.texts, *table.remarks]).lower()
+        for value in (value for row in rows.values() for value in row):
+            assert all(part.lower() in told for part in printed_notes.parts(value.note)), (name, value)
+
+
+def test_a_note_marks_what_it_speaks_of(build):
+    table = build("T3")
+    line = next(line for _, line in lines_of(table, "published") if line.attributes[3] == "ViT-S")
+    place = table.attributes.index("Params (M)")
+    assert [dict(table.footnotes.items)[mark] for mark in line.marks[place]] == [
+        "printed parameter count 87 contradicts ViT-S (22 in T2)"
+    ]
+    assert line.cells[0].marks == ()
+
+
+def test_the_card_states_its_views_and_other_views_have_a_block(build, measured):
+    row = {"task": "finetune/k400", "evaluator": "finetune", "frames": "16", "value": 81.0}
+    table = build("C2", [measured(**row, views="5x3")])
+    ((_, line),) = lines_of(table)
+    assert line.attributes[3:5] == ("–", "16x5x3")
+    assert line.cells[0].difference == pytest.approx(-0.6)
+    assert {line.attributes[3:5] for _, line in lines_of(table, "published")} == {("224x224", "16x5x3")}
+    ((block, line),) = lines_of(build("C2", [measured(**row, views="7x3, mean of softmax")]))
+    assert block.label == "sigma-bench protocol: finetune, 16x7x3 frames x clips x crops"
+    assert line.cells[0].difference is None
+
+
+def test_footnotes_are_lettered_as_they_are_read(build, measured):
+    table = build(1, [measured(n_decoded=199, status="partial")])
+    met = [
+        mark
+        for block in table.blocks
+        for line in block.lines
+        for marks in (*(line.marks[i] for i in sorted(line.marks)), *(cell.marks for cell in line.cells))
+        for mark in marks
+    ]
+    assert list(dict.fromkeys(met)) == [mark for mark, _ in table.footnotes.items]
+
+
+def test_intervals_are_of_single_measurements(build, measured):
+    ends = {"interval_low": 20.04, "interval_high": 22.0}
+    ((_, line),) = lines_of(build(1, [measured(**ends)]))
+    assert line.cells[0].interval == (20.04, 22.0)
+    table = build(1, [measured(**ends)])
+    assert "21.0 [20.0, 22.0] (+0.2)" in render.render(table, "md")
+    assert "95 % interval" in " ".join(table.remarks)
+    ((_, line),) = lines_of(build(1, [measured(**ends), measured(**ends, seed=1)]))
+    assert line.cells[0].interval is None
 
 
 def test_a_measured_row_stands_beneath_its_printed_row_with_the_difference(build, measured):
     table = build(1, [measured(value=21.04)])
     block = table.blocks[1]
-    assert [line.kind for line in block.lines] == ["published", "published", "measured"]
-    assert block.lines[1].attributes[0] == "sigma w/ DINO"
-    cell = block.lines[2].cells[0]
+    assert [line.kind for line in block.lines] == ["published", "missing", "published", "measured"]
+    assert block.lines[2].attributes[0] == "sigma w/ DINO"
+    assert texts(block.lines[1]) == ["not run"] * 6
+    cell = block.lines[3].cells[0]
     assert (cell.text, cell.published) == ("21.0", 20.8)
     assert cell.difference == pytest.approx(0.2)
-    assert texts(block.lines[2])[1:] == ["–"] * 5
-    assert "not measured here" in table.remarks[0]
+    assert texts(block.lines[3])[1:] == ["not run"] * 5
 
 
 @pytest.mark.parametrize(
@@ -214,7 +329,7 @@ def test_profiles_that_share_a_column_are_marked(build, measured):
     ]
     table = build(3, rows)
     assert sum(bool(line.cells[0].marks) for _, line in lines_of(table)) == 1
-    assert "profile" in table.footnotes.texts[0]
+    assert "profile paper, the column has released" in table.footnotes.texts
 
 
 def test_a_limited_value_is_never_the_best_nor_compared(build, measured):

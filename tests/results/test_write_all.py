@@ -35,8 +35,8 @@ def test_write_all_of_everything_without_rows(tmp_path, published_dir):
 
 def test_write_all_refuses_what_it_cannot_do(tmp_path, published_dir):
     (tmp_path / "file").write_text("x", encoding="utf-8")
-    with pytest.raises(UserError, match="format 'html'"):
-        tables.write_all(tmp_path, tmp_path / "out", ["html"], published_dir=published_dir)
+    with pytest.raises(UserError, match="format 'docx'; expected one of md, tex, csv, html, png"):
+        tables.write_all(tmp_path, tmp_path / "out", ["docx"], published_dir=published_dir)
     with pytest.raises(UserError, match="is a file"):
         tables.write_all(tmp_path / "file", tmp_path / "out", published_dir=published_dir)
     with pytest.raises(UserError, match=r"layout\.yaml"):
