@@ -11,6 +11,9 @@ PROFILE ?=
 SUITE ?= quick
 CKPT  ?= $(lastword $(sort $(wildcard runs/$(MODEL)$(addprefix .,$(filter-out released,$(PROFILE))).$(DATA).$(SIZE).seed*)))
 EVAL_DATA ?= $(if $(filter miniature,$(DATA)),miniature,official)
+CKPTS ?= $(CKPT)
+RESULTS ?= results
+EVAL_ARGS ?=
 ARGS  ?=
 
 .DEFAULT_GOAL := help
@@ -19,6 +22,7 @@ ARGS  ?=
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  variables: MODEL=$(MODEL) DATA=$(DATA) SIZE=$(SIZE) SUITE=$(SUITE) CKPT=... ARGS='--set train.epochs=1'"
+	@echo "  of compare: CKPTS='a.pth b.pth' EVAL_ARGS='--limit 40' RESULTS=$(RESULTS)"
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "sigma-bench needs Python 3.11 to 3.13, found " + sys.version.split()[0] + "; name another: make PYTHON=python3.12 ...")'
@@ -58,8 +62,15 @@ tables: install ## draw the tables from results/rows
 report: install ## all tables of results/rows in every format
 	$(RUN) tables --format md --format tex --format csv $(ARGS)
 
-compare: install ## measured rows beside the published ones, table 1
-	$(RUN) tables --table 1 $(ARGS)
+compare: install ## evaluate CKPTS on SUITE, then draw the tables: make compare CKPTS="a.pth b.pth" DATA=official
+	@test -n "$(CKPTS)" || { echo 'make compare: no checkpoints; name some: make compare CKPTS="a.pth b.pth"' >&2; exit 2; }
+	@code=0; \
+	$(RUN) eval --suite $(SUITE) --data $(EVAL_DATA) --results $(RESULTS)/rows --ckpt $(CKPTS) $(EVAL_ARGS) || code=$$?; \
+	test $$code -le 1 || exit $$code; \
+	$(RUN) tables --results $(RESULTS)/rows --out $(RESULTS)/tables $(if $(filter miniature,$(EVAL_DATA)),--table miniature) $(ARGS) || exit $$?; \
+	echo "rows: $(RESULTS)/rows/$(basename $(notdir $(SUITE))).csv"; \
+	test $$code -eq 0 || echo "make compare: not everything was measured; what is missing is said above" >&2; \
+	exit $$code
 
 clean: ## delete caches and what the demonstration wrote (not your runs and rows)
 	rm -rf runs/demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist

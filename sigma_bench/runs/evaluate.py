@@ -110,17 +110,19 @@ def _evaluate_all(request: Request, ranks: Ranks) -> int:
             workers=request.workers,
             pool=pool,
         )
-        for number in range(len(request.checkpoints)):
+        for number, name in enumerate(request.checkpoints):
             try:
                 system = _candidate(request, number)
+                say(system.headline)
+                run = replace(run, helpers=helpers(ranks, system, run.device, number))
+                runs = [replace(run, seed=seed) for seed in range(seeds)]
+                good, any_ran = _evaluate(system, there, runs, suite, request, store)
             except UserError as error:
                 say(f"not run: {error}")
-                failed = True
-                continue
-            say(system.headline)
-            run = replace(run, helpers=helpers(ranks, system, run.device, number))
-            runs = [replace(run, seed=seed) for seed in range(seeds)]
-            good, any_ran = _evaluate(system, there, runs, suite, request, store)
+                good, any_ran = False, False
+            except Exception as error:  # noqa: BLE001 - one checkpoint never stops the others, and its fault is shown
+                say(f"{traceback.format_exc()}not run: {name}: {type(error).__name__}: {error}")
+                good, any_ran = False, False
             failed, ran = failed or not good, ran or any_ran
     for problem in store.problems:
         say(f"note: {problem}")

@@ -116,7 +116,9 @@ def _found(
         return _file(name, name, family, heads, as_system, specs, reading)
     if ":" in name and not Path(name).exists():
         return _module(name, family, heads, as_system, reading)
-    entry = None if Path(name).exists() else load.zoo(specs=specs).entries.get(name)
+    zoo = None if Path(name).exists() else load.zoo(specs=specs)
+    name = name if zoo is None else zoo.short.get(name, name)
+    entry = None if zoo is None else zoo.entries.get(name)
     if entry is not None:
         fetched, source = fetch.fetch_entry(name, entry)
         family, heads = family or source.family or entry.family, heads or entry.heads
@@ -167,7 +169,8 @@ def _file(
     description: dict[str, Any] = {"system": asked, "family": report.family, "family_guessed": report.guessed}
     described, entry = dict(report.system), None
     if as_system is not None:
-        entries = load.zoo(specs=specs).entries
+        zoo = load.zoo(specs=specs)
+        entries, as_system = zoo.entries, zoo.short.get(as_system, as_system)
         if as_system not in entries:
             raise UserError(f"--as {as_system}: no such zoo entry; known: {', '.join(sorted(entries))}")
         entry = entries[as_system]

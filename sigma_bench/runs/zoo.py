@@ -23,6 +23,7 @@ rows of T8 are left out: they are data sets of the SEVERE benchmark. Nothing is 
 
 - `sigma-bench eval --ckpt NAME` fetches what lies at Hugging Face into the hub's own cache (`HF_HOME` moves it), checks
   size and SHA-256 where they are known, and refuses another file. The commit stands in every row (column `source`).
+- A short name stands for the checkpoint that T1, T4 and T5 compare: {short}.
 - What lies on other pages is got by hand: place it anywhere and give `--ckpt FILE --as NAME --family FAMILY`. The file
   the command would have fetched can be placed so too, where there is no network.
 - Any other weights at the hub: `--ckpt hf://OWNER/NAME/FILE`, `hf://OWNER/NAME` for a folder of transformers, either
@@ -60,10 +61,12 @@ def without_entry(entries: Mapping[str, Entry], known: Published) -> list[str]:
 
 def markdown() -> str:
     """Return the whole document."""
-    entries = load.zoo().entries
+    zoo = load.zoo()
+    entries = zoo.entries
     known = published.read(roots.find("published", "published.csv").parent)
     sections = ("\n".join(_section(name, entry, known)) for name, entry in entries.items() if entry.sources)
-    return "\n".join([HEAD, *sections, *_wanted(entries, known)]) + "\n"
+    short = ", ".join(f"`{name}` for `{entry}`" for name, entry in zoo.short.items())
+    return "\n".join([HEAD.format(short=short), *sections, *_wanted(entries, known)]) + "\n"
 
 
 def _facts(name: str, entry: Entry) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from sigma_bench.contracts import Verified
 from sigma_bench.spec.base import Count, Spec, Text
 
 Cell = Annotated[str, StringConstraints(max_length=100)]
+EntryName = Annotated[str, StringConstraints(pattern="^[a-z0-9_]+$")]
 Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 
 HUB = "https://huggingface.co"
@@ -86,4 +87,13 @@ class Zoo(Spec):
 
     title: Text
     version: Count
-    entries: dict[Annotated[str, StringConstraints(pattern="^[a-z0-9_]+$")], Entry] = Field(min_length=1)
+    short: dict[EntryName, EntryName] = {}
+    """Short name -> the entry it stands for."""
+    entries: dict[EntryName, Entry] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _short_names_stand_for_entries(self) -> Zoo:
+        for name, entry in self.short.items():
+            if name in self.entries or entry not in self.entries:
+                raise ValueError(f"short name {name}: {entry} must be an entry, and {name} none")
+        return self
