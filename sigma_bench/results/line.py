@@ -11,9 +11,11 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import _lru_cache_wrapper, lru_cache
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from sigma_bench.contracts import UserError
 from sigma_bench.results.row import SCHEMA_VERSION, Row
@@ -105,13 +107,45 @@ def decode(names: Sequence[str], cells: Sequence[str]) -> Row:
     Raises:
         Damage: Cells are missing or too many, the check fails, or a value does not fit its column.
     """
-    if len(cells) != len(names):
+    return row_of(named(names, cells))
+
+
+def named(names: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
+    """Return the cells of a line by the names of their columns, the check verified.
+
+    A line says by its check which columns it was written under: where it does not stand under its own header, but
+    fits this version's columns, it is read by these.
+
+    Raises:
+        Damage: Cells are missing or too many, the check fails, or a newer version wrote the line.
+    """
+    own = len(cells) == len(HEADER) and cells[-1] == checksum(HEADER, cells)
+    if own:
+        names = HEADER
+    elif not names:
+        raise Damage("no header above this line")
+    elif len(cells) != len(names):
         raise Damage(f"{len(cells)} cells under {len(names)} columns (torn or edited)")
     by_name = dict(zip(names, cells, strict=True))
-    if CHECK in by_name and by_name[CHECK] != checksum(names, cells):
+    if not own and CHECK in by_name and by_name[CHECK] != checksum(names, cells):
         raise Damage("the check does not fit the line (torn or edited by hand)")
     if by_name.get(FIRST, "").isdigit() and int(by_name[FIRST]) > SCHEMA_VERSION:
         raise Damage(f"written by a newer version of sigma-bench (schema {by_name[FIRST]}, known {SCHEMA_VERSION})")
+    return by_name
+
+
+def row_of(by_name: Mapping[str, str]) -> Row:
+    """Return the row of cells by the names of their columns; where a column is absent its default holds.
+
+    Raises:
+        Damage: A value does not fit its column, or they contradict each other.
+    """
+    try:
+        row = Row.of_valid({name: read(by_name.get(name)) for name, read in READ.items()})
+        if not row.incoherence():
+            return row
+    except (ValueError, RecursionError):
+        pass  # said below, by the whole row's validation
     present = [name for name in COLUMNS if name in by_name and (name in _TEXT or by_name[name] != "")]
     try:
         return Row.model_validate({name: _value(name, by_name[name]) for name in present})
@@ -123,11 +157,30 @@ def decode(names: Sequence[str], cells: Sequence[str]) -> Row:
         raise Damage(f"not a value: {error}") from error
 
 
+def _reader(name: str) -> _lru_cache_wrapper[Any]:
+    """Return the function from a cell to the validated value of column `name`; it remembers what it has read.
+
+    Most cells of a column are like others, so validating each different one once costs a tenth of validating rows.
+    """
+    field = Row.model_fields[name]
+    kind: Any = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+    validate = TypeAdapter[Any](kind, config=ConfigDict(strict=True, allow_inf_nan=False)).validate_python
+
+    def read(cell: str | None) -> Any:
+        if cell is None or (cell == "" and name not in _TEXT):
+            if field.is_required() or field.default_factory is not None:
+                raise ValueError(f"no {name}")
+            return field.default
+        return validate(_value(name, cell))
+
+    return lru_cache(256 if name in _JSON else 4096)(read)
+
+
 def _value(name: str, cell: str) -> object:
     if name in _JSON:
         return json.loads(cell, parse_constant=_refuse)
     if name in _TEXT:
-        return re.sub(r"\\[\\nr]", lambda match: _PLAIN[match[0]], cell)
+        return cell if "\\" not in cell else re.sub(r"\\[\\nr]", lambda match: _PLAIN[match[0]], cell)
     if cell in ("true", "false"):
         return cell == "true"
     return int(cell) if re.fullmatch(r"-?\d{1,30}", cell) else float(cell)
@@ -135,3 +188,7 @@ def _value(name: str, cell: str) -> object:
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON number")
+
+
+READ = {name: _reader(name) for name in COLUMNS}
+"""Column -> the function from its cell (None: the column is absent) to the validated value."""

@@ -6,48 +6,30 @@ next append starts on a fresh line. A file may hold several headers: each names 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
+import tempfile
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from filelock import FileLock, Timeout
 
 from sigma_bench.contracts import UserError
 from sigma_bench.results import line as lines
-from sigma_bench.results.row import Key, Row
+from sigma_bench.results.reading import BOM, Problem, Rows, parse
+from sigma_bench.results.row import Key, Row, key_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _SUITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
-_BOM = b"\xef\xbb\xbf"
-_HEADER_LINE = re.compile(rb'^"?' + lines.FIRST.encode() + rb'"?(?:,.*)?$', re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What could not be read: a line of a file, counted from 1."""
-
-    file: Path
-    number: int
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.number}: {self.reason}"
-
-
-class Rows(list[Row]):
-    """The rows of a folder in the order they were written, and in `problems` the lines that are none."""
-
-    def __init__(self, rows: Iterable[Row] = (), problems: Iterable[Problem] = ()) -> None:
-        super().__init__(rows)
-        self.problems: tuple[Problem, ...] = tuple(problems)
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EIO)
+"""What file systems say that have no locks, such as NFS without its lock server."""
 
 
 def latest(rows: Iterable[Row]) -> list[Row]:
@@ -55,11 +37,12 @@ def latest(rows: Iterable[Row]) -> list[Row]:
 
     A failed row supersedes no value: a failed repetition leaves the earlier measurement standing.
     """
-    newest: dict[Key, Row] = {}
+    newest: dict[tuple[object, ...], Row] = {}
     for row in rows:
-        other = newest.get(row.key)
+        key = key_of(row)
+        other = newest.get(key)
         if other is None or _rank(row) >= _rank(other):
-            newest[row.key] = row
+            newest[key] = row
     return list(newest.values())
 
 
@@ -69,42 +52,7 @@ def _rank(row: Row) -> tuple[bool, str]:
 
 def read_file(file: Path) -> Rows:
     """Return the rows of one file; `problems` names each line that is not a row of this version's columns."""
-    return _parse(file, file.read_bytes())
-
-
-def _parse(file: Path, content: bytes) -> Rows:
-    rows = Rows()
-    problems: list[Problem] = []
-    names: Sequence[str] | None = None
-    parts = content.removeprefix(_BOM).split(b"\n")
-    for number, part in enumerate(parts, start=1):
-        if not part.strip(b"\r"):
-            continue
-        torn = " (the last line, not ended: torn by a stopped writer)" if number == len(parts) else ""
-        try:
-            cells = lines.split(part)
-            if cells[0] == lines.FIRST:
-                names = cells
-                problems += _header_problems(file, number, cells)
-            elif names is None:
-                raise lines.Damage("no header above this line")
-            else:
-                rows.append(lines.decode(names, cells))
-        except lines.Damage as damage:
-            problems.append(Problem(file, number, f"{damage}{torn}"))
-    rows.problems = tuple(problems)
-    return rows
-
-
-def _header_problems(file: Path, number: int, names: Sequence[str]) -> list[Problem]:
-    unknown = [name for name in names if name not in lines.HEADER]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    found = []
-    if unknown:
-        found.append(Problem(file, number, f"unknown columns, left out: {', '.join(unknown)}"))
-    if twice:
-        found.append(Problem(file, number, f"columns named twice, the last one counts: {', '.join(twice)}"))
-    return found
+    return parse(file, file.read_bytes())
 
 
 class Store:
@@ -125,7 +73,9 @@ class Store:
         """Write rows at the end of `<suite>.csv`, in one piece and down to the disk, and return the file.
 
         Raises:
-            UserError: The suite's name is no file name, rows name another suite, or another writer holds the file.
+            UserError: The suite's name is no file name, rows name another suite, or the file cannot be written (held by
+                another writer, a full or read-only disk, one without locks); the rows were then saved elsewhere, and
+                the message says where.
         """
         if not _SUITE.fullmatch(suite):
             raise UserError(f"suite '{suite}' is no file name; use letters, digits, '_', '-' and '.', a letter first")
@@ -136,14 +86,15 @@ class Store:
         payload = b"".join(lines.encode(row) for row in rows)
         if not payload:
             return file
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with self._locked(file), open(file, "a+b", buffering=0) as stream:
-            stream.seek(0)
-            content = stream.read()
-            fresh = b"" if not content or content.endswith(b"\n") else b"\n"
-            header = b"" if _last_header(content) == lines.header() else lines.header()
-            _write_all(stream.fileno(), fresh + header + payload)
-            os.fsync(stream.fileno())
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with self._locked(file), open(file, "a+b", buffering=0) as stream:
+                _append(stream, payload)
+        except (OSError, UserError) as error:
+            reason = error.strerror or error if isinstance(error, OSError) else error
+            raise UserError(
+                f"{file}: {len(rows)} rows could not be written: {reason}{_rescued(file, payload)}"
+            ) from error
         return file
 
     def read(self) -> Rows:
@@ -153,7 +104,7 @@ class Store:
             content = file.read_bytes()
             if content and not content.endswith(b"\n"):
                 content = self._when_quiet(file)
-            found = _parse(file, content)
+            found = parse(file, content)
             rows.extend(found)
             rows.problems += found.problems
         self.problems = rows.problems
@@ -193,27 +144,83 @@ class Store:
 
     @contextmanager
     def _locked(self, file: Path) -> Iterator[None]:
+        lock = FileLock(file.with_name(f".{file.name}.lock"), timeout=self.wait_s, fallback_to_soft=False)
         try:
-            with FileLock(file.with_name(f".{file.name}.lock"), timeout=self.wait_s):
-                yield
+            lock.acquire()
         except Timeout as error:
             raise UserError(
                 f"{file} has been held by another process for {self.wait_s:g} s; wait for it or stop it, then try again"
             ) from error
+        except (OSError, NotImplementedError) as error:
+            if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
+                raise
+            raise UserError(
+                f"{lock.lock_file}: this file system gives no locks ({error}), without which two writers would spoil "
+                "each other's rows; name a folder on a local disk with --results, and join it later with "
+                "`sigma-bench results merge`"
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _when_quiet(self, file: Path) -> bytes:
-        """Read behind the lock, so that a line being written is not taken for a torn one."""
+        """Read behind the lock, so that a line being written is not taken for a torn one; without one, as it is."""
         if not os.access(self.folder, os.W_OK):
             return file.read_bytes()
-        with self._locked(file):
+        try:
+            with self._locked(file):
+                return file.read_bytes()
+        except (OSError, UserError):
             return file.read_bytes()
 
 
-def _last_header(content: bytes) -> bytes:
-    """Return the header that a line at the end of the file stands under, its line break included."""
-    start = max((match.start() for match in _HEADER_LINE.finditer(content)), default=0)
-    end = content.find(b"\n", start)
-    return content[start : end + 1] if end >= 0 else b""
+def _append(stream: BinaryIO, payload: bytes) -> None:
+    """Write whole lines at the end of a file and down to the disk, or leave the file as it was."""
+    before = stream.seek(0, os.SEEK_END)
+    tail = _tail(stream, before)
+    fresh = b"" if not tail or tail.endswith(b"\n") else b"\n"
+    header = b"" if _under_our_header(tail) else lines.header()
+    try:
+        _write_all(stream.fileno(), fresh + header + payload)
+        os.fsync(stream.fileno())
+    except OSError:
+        with suppress(OSError):  # what stays is a torn line, which readers report and skip
+            os.ftruncate(stream.fileno(), before)
+        raise
+
+
+def _tail(stream: BinaryIO, size: int) -> bytes:
+    """Return the end of the file, from the beginning of its last ended line at the latest."""
+    length = 1 << 16
+    while True:
+        start = max(0, size - length)
+        stream.seek(start)
+        tail = stream.read(size - start)
+        if start == 0 or tail.count(b"\n") > 2:
+            return tail
+        length *= 4
+
+
+def _under_our_header(tail: bytes) -> bool:
+    """Return whether the last ended line tells that this version's header is in effect."""
+    last = tail[: tail.rfind(b"\n") + 1].rstrip(b"\r\n").rsplit(b"\n", 1)[-1].removeprefix(BOM)
+    try:
+        cells = lines.split(last) if last else []
+        return cells == list(lines.HEADER) or bool(cells and lines.named(lines.HEADER, cells))
+    except lines.Damage:
+        return False
+
+
+def _rescued(file: Path, payload: bytes) -> str:
+    """Write rows that have no place where they belong to the folder of temporary files, and say so."""
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="sigma-bench-rows-"))
+        with open(folder / file.name, "x+b", buffering=0) as stream:
+            _append(stream, payload)
+    except OSError as error:
+        return f"; nor could they be written to the folder of temporary files: {error}"
+    return f". They are in {folder}; mend that, then: sigma-bench results merge {folder} --into {file.parent}"
 
 
 def _write_all(descriptor: int, payload: bytes) -> None:
