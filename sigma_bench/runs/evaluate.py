@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import tempfile
 import time
 import traceback
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sigma_bench import registry
 from sigma_bench.contracts import Encoder, Run, UserError
@@ -20,6 +18,7 @@ from sigma_bench.data.ranks import Ranks, joined
 from sigma_bench.evaluators.samples import Lists
 from sigma_bench.evaluators.samples import read as read_lists
 from sigma_bench.progress import say
+from sigma_bench.results import settings
 from sigma_bench.results.row import Key, Row
 from sigma_bench.results.store import Store
 from sigma_bench.runs import data as places
@@ -32,6 +31,9 @@ from sigma_bench.runs.measured import rows_of
 from sigma_bench.runs.systems import AS_STORED, Candidate, Reading, candidate
 from sigma_bench.spec import load
 from sigma_bench.spec.task import Task
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -220,13 +222,13 @@ def _is_file(checkpoint: str) -> bool:
     return is_address(checkpoint) or ":" not in checkpoint or Path(checkpoint).exists()
 
 
-def settings_sha256(task: Task, run: Run, heads: int | None = None, reading: Reading = AS_STORED) -> str:
-    """Return the hash of what changes numbers beside weights, seed and lists: another setting is another measurement.
+def settings_of(task: Task, run: Run, heads: int | None = None, reading: Reading = AS_STORED) -> dict[str, Any]:
+    """Return what changes numbers beside weights, seed and lists: another setting is another measurement.
 
     That is the resolved task; where they depart from the usual, the precision and how the file is read; and of a
     generated data set the hash of its files, since its ids are the same whatever is in them.
     """
-    content = task.model_dump(mode="json", exclude={"title", "cost", "notes", "resolved"})
+    content = task.model_dump(mode="json", exclude=set(settings.NOT_HASHED))
     if run.precision != "fp32":
         content["precision"] = run.precision
     if heads is not None:
@@ -236,7 +238,12 @@ def settings_sha256(task: Task, run: Run, heads: int | None = None, reading: Rea
     marker = place.folder / "miniature.json" if place is not None else None
     if marker is not None and marker.is_file():
         content["miniature"] = json.loads(marker.read_text(encoding="utf-8"))["sha256"]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return content
+
+
+def settings_sha256(task: Task, run: Run, heads: int | None = None, reading: Reading = AS_STORED) -> str:
+    """Return the hash of these settings."""
+    return settings.sha256_of(settings_of(task, run, heads, reading))
 
 
 def _key(system: Candidate, task: Task, run: Run, request: Request, lists: Lists) -> Key:
@@ -260,6 +267,8 @@ def _measure(
     began = time.perf_counter()
     data = "custom" if request.data == "official" and not lists.official else request.data
     common = {**_common(system, task, run, suite, request), "data": data, "train_present": present(lists.train)}
+    content = settings_of(task, run, request.heads, request.reading)
+    kept = {"settings": settings.save(store.folder, content, load.dump(task))}
     try:
         found = outside.checked(registry.get("evaluators", task.evaluator)(encoder, task, run), task)
     except UserError:
@@ -267,7 +276,7 @@ def _measure(
     except Exception as error:  # noqa: BLE001 - any fault of an evaluator becomes a failed row, and is shown
         say(traceback.format_exc())
         message = f"{type(error).__name__}: {error}"
-        failed = Row(**common, metric=task.metric, status="failed", error=message, marks=system.marks)
+        failed = Row(**common, metric=task.metric, status="failed", error=message, marks=system.marks, artifacts=kept)
         store.append(suite, [failed])
         say(f"  {task.id} seed {run.seed}: failed: {error}")
         return False
@@ -276,8 +285,7 @@ def _measure(
         marks += (f"list: other than the published one of {task.dataset.name}",)
     marks += (*outside.marks(task), *lists.notes)
     rows = rows_of(found, common, round(time.perf_counter() - began, 3), marks)
-    path = store.write_samples(rows[0].id, found.samples).relative_to(store.folder).as_posix()
-    written = {"samples": path, "settings": _save_settings(store.folder, common["settings_sha256"], task)}
+    written = {**_save_samples(store, rows[0], found.samples), **kept}
     rows = [row.model_copy(update={"artifacts": {**row.artifacts, **written}}) for row in rows]
     store.append(suite, rows)
     counts = found.counts
@@ -289,16 +297,13 @@ def _measure(
     return True
 
 
-def _save_settings(folder: Path, sha256: str, task: Task) -> str:
-    """Write the resolved task beside the rows, once; return its path in the folder of the rows."""
-    name = f"settings/{sha256[:16]}.yaml"
-    file = folder / name
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        draft = file.with_name(f".{sha256}.{os.getpid()}.partial")
-        draft.write_text(load.dump(task), encoding="utf-8")
-        draft.replace(file)
-    return name
+def _save_samples(store: Store, row: Row, samples: pd.DataFrame) -> dict[str, str]:
+    """Write the predictions for each sample; without them the row is worth as much, so a full disk leaves them out."""
+    try:
+        return {"samples": store.write_samples(row.id, samples).relative_to(store.folder).as_posix()}
+    except OSError as error:
+        say(f"  {row.task} seed {row.seed}: the predictions for each sample were not kept: {error}")
+        return {}
 
 
 def _common(system: Candidate, task: Task, run: Run, suite: str, request: Request) -> dict[str, Any]:
