@@ -3,9 +3,10 @@
     python benchmarks/clustering_loss.py [--tokens 2816 11264] [--prototypes 3000] [--dim 256] [--device cuda]
     python benchmarks/clustering_loss.py --dtypes
 
-The named rule holds the whole matrix of scores of either branch, divides all of it twice an iteration, and leaves
-cross entropy and gradients to autograd. Both sides take turns, on one thread; times are processor time (on a GPU: time
-between events), a ratio is the median over the rounds of rule / ours.
+The named rule (`plain_clustering_loss` of pretrain_reference.py) does what the released code does: it holds the whole
+matrix of scores of either branch, sums and scales all of a transposed copy twice an iteration, takes the cross entropy
+of scores (B, K, N) over their second dimension, and leaves gradients to autograd. Both sides take turns, on one thread;
+times are processor time (on a GPU: time between events), a ratio is the median over the rounds of rule / ours.
 
 The second form tells how many hard assignments change when the scores are bfloat16 or float16 instead of float32.
 """
@@ -20,37 +21,16 @@ from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
+from pretrain_reference import plain_clustering_loss, plain_sinkhorn
 from torch.profiler import ProfilerActivity, profile
 
 from sigma_bench.losses.clustering import ClusteringSettings, clustering_loss
 from sigma_bench.losses.sinkhorn import balance, codes
 
 TEMPERATURE, ITERATIONS = 0.1, 10
+MASKED = 1408
+"""Masked tokens of a clip."""
 Job = Callable[[], object]
-
-
-def released_sinkhorn(scores_MK: torch.Tensor, epsilon: float, iterations: int = ITERATIONS) -> torch.Tensor:
-    """Balance by dividing the whole matrix: rows to 1/K, columns to 1/M, and so on; columns to 1 at the end."""
-    with torch.no_grad():
-        q_KM = torch.exp(scores_MK / epsilon).t()
-        q_KM /= q_KM.sum()
-        for _ in range(iterations):
-            q_KM /= q_KM.sum(1, keepdim=True)
-            q_KM /= q_KM.shape[0]
-            q_KM /= q_KM.sum(0, keepdim=True)
-            q_KM /= q_KM.shape[1]
-        q_KM /= q_KM.sum(0, keepdim=True)
-        return q_KM.t()
-
-
-def released_loss(
-    projected_MD: torch.Tensor, decoded_MD: torch.Tensor, prototypes_KD: torch.Tensor, epsilon: float
-) -> torch.Tensor:
-    scores1 = F.normalize(projected_MD, dim=-1) @ prototypes_KD.t()
-    scores2 = F.normalize(decoded_MD, dim=-1) @ prototypes_KD.detach().t()
-    labels1 = released_sinkhorn(scores1.detach(), epsilon).argmax(1)
-    labels2 = released_sinkhorn(scores2.detach(), epsilon).argmax(1)
-    return F.cross_entropy(scores1 / TEMPERATURE, labels2) + F.cross_entropy(scores2 / TEMPERATURE, labels1)
 
 
 def clock(job: Job, device: str) -> float:
@@ -101,11 +81,13 @@ def compare(tokens: int, prototypes: int, dim: int, epsilon: float, repeats: int
     projected, decoded = (torch.randn(tokens, dim, device=device, requires_grad=True) for _ in range(2))
     centres = F.normalize(torch.randn(prototypes, dim, device=device), dim=-1).requires_grad_()
     inputs = (projected, decoded, centres)
+    clips = max(1, tokens // MASKED)
     scores = (F.normalize(projected, dim=-1) @ centres.t()).detach()
     settings = ClusteringSettings(epsilon=epsilon, iterations=ITERATIONS, temperature=TEMPERATURE)
 
     def rule() -> tuple[torch.Tensor, ...]:
-        loss = released_loss(*inputs, epsilon)
+        views = [tokens_MD.view(clips, -1, dim) for tokens_MD in (projected, decoded)]
+        loss = plain_clustering_loss(views[0], views[1], centres, epsilon, ITERATIONS, TEMPERATURE)
         return loss.detach(), *torch.autograd.grad(loss, inputs)
 
     def ours() -> tuple[torch.Tensor, ...]:
@@ -122,7 +104,7 @@ def compare(tokens: int, prototypes: int, dim: int, epsilon: float, repeats: int
     def our_sinkhorn() -> torch.Tensor:
         return codes(scores, balance(scores, epsilon, ITERATIONS), epsilon)
 
-    jobs: list[Job] = [lambda: released_sinkhorn(scores, epsilon).argmax(1), our_sinkhorn, rule, ours, floor]
+    jobs: list[Job] = [lambda: plain_sinkhorn(scores, epsilon, ITERATIONS).argmax(1), our_sinkhorn, rule, ours, floor]
     times = rounds(jobs, repeats, device)
     matrix = tokens * prototypes * 4
     apart = [float((a - b).norm() / a.norm()) for a, b in zip(rule(), ours(), strict=True)]
@@ -199,7 +181,7 @@ def dtypes(tokens: int, prototypes: int, dim: int, steps: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tokens", type=int, nargs="+", default=[2 * 1408, 8 * 1408])
+    parser.add_argument("--tokens", type=int, nargs="+", default=[2 * MASKED, 8 * MASKED])
     parser.add_argument("--prototypes", type=int, nargs="+", default=[3000, 4000])
     parser.add_argument("--dim", type=int, nargs="+", default=[256, 768])
     parser.add_argument("--epsilon", type=float, nargs="+", default=[0.05])
