@@ -37,7 +37,8 @@ def line(found: Counted, printed: Sequence[Value], metrics: Sequence[str], width
         width: Number of attributes.
         foot: Takes the footnotes.
     """
-    made = Line("measured" if found.counts else "missing", (f"{found.data_set} (counted)", *[NOTHING] * (width - 1)), [])
+    attributes = (f"{found.data_set} (counted)", *[NOTHING] * (width - 1))
+    made = Line("measured" if found.counts else "missing", attributes, [])
     for metric in metrics:
         count = found.counts.get(metric)
         if count is None:

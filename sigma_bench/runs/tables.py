@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sigma_bench.results import tables as results
+from sigma_bench.runs.counted import counted
 from sigma_bench.spec import load, roots
 
 
@@ -15,6 +16,7 @@ def tables(rows: Path, out: Path, formats: list[str], only: list[str] | None) ->
     """
     only = None if only is None else list(dict.fromkeys([*only, results.MINIATURE]))
     published = roots.find("published", "published.csv").parent
-    written = results.write_all(rows, out, formats, only, published_dir=published, zoo=load.zoo().entries)
+    zoo, counts = load.zoo().entries, counted()
+    written = results.write_all(rows, out, formats, only, published_dir=published, zoo=zoo, counts=counts)
     lines = [path.read_text(encoding="utf-8") for path in written if path.suffix == ".md"]
     return lines + [f"written: {path}" for path in written]

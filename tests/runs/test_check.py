@@ -210,7 +210,7 @@ def test_three_frames_do_not_stand_for_a_whole_file(root, shared):
 
 def test_a_damaged_cache_is_told_and_made_anew(root, tmp_path, capsys):
     found(root)
-    [file] = (tmp_path / "cache").rglob("*.json")
+    [file] = (tmp_path / "cache" / "probe").rglob("*.json")
     file.write_text(json.dumps({"version": probing.VERSION, "files": {"a": {}}}))
     assert found(root)[1] == 0
     assert "cannot be read; its files are decoded again" in capsys.readouterr().err
@@ -226,7 +226,7 @@ def test_quick_decodes_nothing_and_finds_absent_and_empty_files(root, tmp_path):
     assert entries["test", 1]["unreadable"] == {"v_Jump_g01_c01": "an empty file"}
     assert entries["train", 1]["unreadable"] == {}
     assert "  train 1       2        2        0           0      -  " in check(["ucf101"], root, quick=True)[0][2]
-    assert not (tmp_path / "cache").exists()
+    assert not (tmp_path / "cache" / "probe").exists()
 
 
 def test_samples_of_one_file_share_what_is_found_of_it(root):

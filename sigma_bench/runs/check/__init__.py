@@ -13,6 +13,7 @@ from sigma_bench.data import roots
 from sigma_bench.runs import data as places
 from sigma_bench.runs.check import lists, render
 from sigma_bench.runs.check.gather import Look, check_set
+from sigma_bench.runs.check.kept import keep
 from sigma_bench.runs.check.report import SetReport, Unchecked
 
 WELL, WRONG, MISTAKE = 0, 1, 2
@@ -57,6 +58,7 @@ def check(
     for name in lists.names() if every else names:
         try:
             reports.append(_check(name, root, fold, look))
+            keep(reports[-1])
         except UserError as error:
             if not every:
                 raise
