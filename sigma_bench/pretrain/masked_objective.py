@@ -16,6 +16,7 @@ from sigma_bench.models.flow_raft import RaftSmall
 from sigma_bench.models.masked import MaskedVideoModel, masked_model
 from sigma_bench.models.vit import IMAGENET_MEAN, IMAGENET_STD
 from sigma_bench.pretrain.masking import masking
+from sigma_bench.pretrain.monitor import Spread, deviation
 from sigma_bench.pretrain.targets import teacher_targets
 from sigma_bench.pretrain.teacher import FrozenTeacher, frozen_teacher
 from sigma_bench.spec.recipe import Recipe
@@ -66,7 +67,7 @@ class MaskedObjective:
             self.module.compile_blocks()
         self.net: nn.Module = _Net(self.module, self.losses)
         self.watch = False
-        self._noted: list[dict[str, float]] = []
+        self._noted: list[dict[str, float | Spread]] = []
         self._surveyed: deque[Prepared] = deque()
 
     def build(self) -> MaskedVideoModel:
@@ -123,11 +124,17 @@ class MaskedObjective:
         return found
 
     def watched(self) -> dict[str, float]:
-        """Return the monitors of the watched step: means over its micro-batches and over the processes."""
-        names = list(self._noted[0]) if self._noted else []
-        means = {name: sum(noted[name] for noted in self._noted) / len(self._noted) for name in names}
-        self._noted = []
-        return self.processes.mean(means)
+        """Return the monitors of the watched step, over its micro-batches and the processes: of features the spread
+        of all tokens together, of all else the mean.
+        """
+        noted, self._noted = self._noted, []
+        if not noted:
+            return {}
+        numbers = [{name: v for name, v in one.items() if not isinstance(v, Spread)} for one in noted]
+        means = {name: sum(one[name] for one in numbers) / len(noted) for name in numbers[0]}
+        spreads = [{name: v for name, v in one.items() if isinstance(v, Spread)} for one in noted]
+        every = [one for parts in self.processes.gather(spreads) for one in parts]
+        return {**self.processes.mean(means), **{name: deviation([one[name] for one in every]) for name in every[0]}}
 
     def state_dict(self) -> dict[str, Any]:
         """Return what this process could not decode, and with what it decoded the rest."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 
@@ -33,11 +35,24 @@ def relative_entropy(entropy: float, prototypes: int) -> float:
     return entropy / math.log(prototypes)
 
 
-def feature_std(features: torch.Tensor, unit: bool = True) -> float:
-    """Return how far features (..., D) deviate from their mean; 0 means that all are the same.
+class Spread(NamedTuple):
+    """How features of some tokens deviate; those of several parts give that of all tokens together.
 
-    Of unit-length features it is the root of the variances' sum, sqrt(1 - c) with c the mean cosine similarity of two
-    tokens: 1 where they point everywhere. Of others it is the root of the variances' mean, the deviation of a channel.
+    Attributes:
+        tokens: How many they are.
+        mean_D: Their mean, float64, on the CPU.
+        squares: Sum of the squared distances from it.
+        unit: Whether they were scaled to unit length first.
+    """
+
+    tokens: int
+    mean_D: torch.Tensor
+    squares: float
+    unit: bool
+
+
+def spread(features: torch.Tensor, unit: bool = True) -> Spread:
+    """Return how features (..., D) deviate from their mean.
 
     Args:
         features: One vector a token.
@@ -46,8 +61,22 @@ def feature_std(features: torch.Tensor, unit: bool = True) -> float:
     x = features.detach().flatten(0, -2).double()
     if unit:
         x = torch.nn.functional.normalize(x, dim=-1)
-    variance_D = x.var(0, correction=0)
-    return math.sqrt(float(variance_D.sum() if unit else variance_D.mean()))
+    variance_D, mean_D = torch.var_mean(x, 0, correction=0)
+    return Spread(len(x), mean_D.cpu(), float(variance_D.sum()) * len(x), unit)
+
+
+def deviation(parts: Sequence[Spread]) -> float:
+    """Return how far the features of all parts together deviate from their mean; 0 means that all are the same.
+
+    Of unit-length features it is the root of the variances' sum, sqrt(1 - c) with c the mean cosine similarity of two
+    tokens: 1 where they point everywhere. Of others it is the root of the variances' mean, the deviation of a channel.
+    """
+    counts_S = torch.tensor([part.tokens for part in parts], dtype=torch.float64)
+    means_SD = torch.stack([part.mean_D for part in parts])
+    mean_D = counts_S @ means_SD / counts_S.sum()
+    between = counts_S @ (means_SD - mean_D).square().sum(1)
+    variance = (sum(part.squares for part in parts) + float(between)) / float(counts_S.sum())
+    return math.sqrt(variance if parts[0].unit else variance / len(mean_D))
 
 
 def distance_from_uniform(loss: float, prototypes: int, branches: int = 2) -> float:

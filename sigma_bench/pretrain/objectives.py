@@ -34,8 +34,8 @@ class Pixels(MaskedObjective):
         if self.watch:
             self._noted.append(
                 {
-                    "target_std": monitor.feature_std(found["targets"]),
-                    "prediction_std": monitor.feature_std(found["decoded"]),
+                    "target_std": monitor.spread(found["targets"]),
+                    "prediction_std": monitor.spread(found["decoded"]),
                 }
             )
         return {"loss": found["loss"]}
@@ -101,8 +101,8 @@ class Sigma(_Featured):
                 {
                     "from_uniform": monitor.distance_from_uniform(float(found["loss"].detach()), self.prototypes),
                     "assignment_entropy": monitor.relative_entropy(float(found["entropy1"]), self.prototypes),
-                    "target_std": monitor.feature_std(found["projected"]),
-                    "prediction_std": monitor.feature_std(found["decoded"]),
+                    "target_std": monitor.spread(found["projected"]),
+                    "prediction_std": monitor.spread(found["decoded"]),
                 }
             )
         return {name: found[name] for name in ("loss", "loss1", "loss2")}
@@ -126,9 +126,9 @@ class FeatureL2(_Featured):
         if self.watch:
             self._noted.append(
                 {
-                    "target_std": monitor.feature_std(found["projected"]),
-                    "prediction_std": monitor.feature_std(found["decoded"]),
-                    "target_std_raw": monitor.feature_std(found["projected"], unit=False),
+                    "target_std": monitor.spread(found["projected"]),
+                    "prediction_std": monitor.spread(found["decoded"]),
+                    "target_std_raw": monitor.spread(found["projected"], unit=False),
                 }
             )
         return {"loss": found["loss"]}

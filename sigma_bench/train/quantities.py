@@ -77,7 +77,8 @@ QUANTITIES: dict[str, Quantity] = {
 }
 """Name -> quantity, in the order they are shown.
 
-Of several processes: prototypes are counted over all of them, the memory is the largest one's, all else the mean.
+Of several processes: prototypes are counted and spreads measured over all of them, the memory is the largest one's, all
+else the mean.
 """
 
 PARTS = ("loss", "collapse", "eval", "optimiser", "speed", "memory", "other")

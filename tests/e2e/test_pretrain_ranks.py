@@ -58,6 +58,15 @@ def compare(found, wanted):
     for record, reference in zip(records, wanted[0], strict=True):
         assert record["loss"] == pytest.approx(reference["loss"], abs=1e-5)
         assert record["used_prototypes"] == reference["used_prototypes"]
+        for name in (
+            "usage_entropy",
+            "assignment_entropy",
+            "from_uniform",
+            "target_std",
+            "prediction_std",
+            "grad_norm",
+        ):
+            assert record[name] == pytest.approx(reference[name], abs=1e-5), name
         assert record["lr"] == reference["lr"]
     for name, tensor in wanted[1]["model"].items():
         torch.testing.assert_close(last["model"][name], tensor, rtol=1e-3, atol=1e-4, msg=name)
@@ -72,8 +81,10 @@ def test_two_processes_train_like_one_on_the_union_of_their_batches(together, al
     assert found[1]["numbers"]["processes"] == 2
 
 
-def test_micro_batches_train_like_one_batch(together, alone):
-    compare(together(1, "parts", "--set", "train.micro_batch=2")[1:], alone)
+def test_micro_batches_of_two_processes_train_like_one_batch(together, alone):
+    said, *found = together(2, "parts", "--set", "train.micro_batch=2")
+    assert "2 processes x 2 x 2" in said[0]
+    compare(found, alone)
 
 
 def test_a_run_goes_on_with_another_number_of_processes(together, alone):

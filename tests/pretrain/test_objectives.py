@@ -84,6 +84,8 @@ def test_monitors_of_sigma_are_those_of_all_micro_batches():
     assert pieces["usage_entropy"] == pytest.approx(whole["usage_entropy"], abs=1e-6)
     assert pieces["assignment_entropy"] == pytest.approx(whole["assignment_entropy"], rel=1e-4)
     assert pieces["from_uniform"] == pytest.approx(whole["from_uniform"], abs=1e-4)
+    for name in ("target_std", "prediction_std"):
+        assert pieces[name] == pytest.approx(whole[name], rel=1e-6)
 
 
 def test_a_survey_makes_losses_and_gradients_those_of_one_batch():
