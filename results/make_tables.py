@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sigma_bench.contracts import UserError
 from sigma_bench.results.tables import write_all
+from sigma_bench.runs.counted import counted
 from sigma_bench.spec import load
 
 HERE = Path(__file__).resolve().parent
@@ -19,12 +20,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", type=Path, help="folder that holds the row files (<suite>.csv)")
     parser.add_argument("--out", type=Path, default=HERE / "tables")
-    parser.add_argument("--formats", nargs="+", default=["md", "tex", "csv"], metavar="FORMAT")
-    parser.add_argument("--only", nargs="+", metavar="TABLE", help="for example: 1 T6a miniature")
+    parser.add_argument("--format", nargs="+", default=["md", "tex", "csv", "html"], help="md, tex, csv, html, png")
+    parser.add_argument("--table", nargs="+", help="for example: 1 T6a card miniature; default: all")
     given = parser.parse_args()
     try:
-        zoo = load.zoo().entries
-        written = write_all(given.rows, given.out, given.formats, given.only, published_dir=HERE / "published", zoo=zoo)
+        written = write_all(
+            given.rows,
+            given.out,
+            given.format,
+            given.table,
+            published_dir=HERE / "published",
+            zoo=load.zoo().entries,
+            counts=counted(),
+        )
     except UserError as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -187,9 +187,9 @@ def evaluate(
 @app.command(epilog="Examples: sigma-bench tables --table 1 | sigma-bench tables --format tex --out results/tables")
 def tables(
     table: Annotated[
-        list[str] | None, typer.Option(help="Number of a table, or custom; repeatable; default all")
+        list[str] | None, typer.Option(help="5, T5, 7a, card, miniature or custom; repeatable; default all")
     ] = None,
-    format: Annotated[list[str] | None, typer.Option(help="md, tex, csv or png; repeatable")] = None,
+    format: Annotated[list[str] | None, typer.Option(help="md, tex, csv, html or png; repeatable")] = None,
     results: Results = Path("results/rows"),
     out: Annotated[Path, typer.Option(help="Folder the tables are written to")] = Path("results/tables"),
     claims: Annotated[

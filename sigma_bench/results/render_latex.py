@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from sigma_bench.results import cell_text
 from sigma_bench.results.table import Cell, Line, Table
 
-TALLEST = 0.65
-"""Share of a page's height that the rows may take; the rest is for footnotes."""
+FREE, CAPTION, NOTE, LEAST = 0.95, 0.08, 0.0175, 0.3
+"""Shares of a page's height: of a float, its caption, a line of its notes, and the least left to the rows."""
+NOTE_WIDTH = 85
+"""Characters on a line of a note."""
 
 # Brackets and asterisks are wrapped: after a line break LaTeX would take them for its options.
 _ESCAPES = {
@@ -58,7 +60,7 @@ def render(table: Table) -> str:
     ]
     if width:
         columns = "l" * len(table.attributes) + "".join("c" if head.numeric else "l" for head in table.heads)
-        lines += [rf"\begin{{adjustbox}}{{max width=\linewidth, max totalheight={TALLEST}\textheight}}"]
+        lines += [rf"\begin{{adjustbox}}{{max width=\linewidth, max totalheight={_tallest(table):.2f}\textheight}}"]
         lines += [rf"\begin{{tabular}}{{{columns}}}", r"\toprule"]
         lines += _headings(table)
         for block in table.blocks:
@@ -73,6 +75,13 @@ def render(table: Table) -> str:
         lines.append(r"\par\smallskip\raggedright\footnotesize")
         lines += [note + r"\par" for note in notes]
     return "\n".join([*lines, r"\end{table}"]) + "\n"
+
+
+def _tallest(table: Table) -> float:
+    """Return the share of a page's height that the rows may take beside the notes."""
+    notes = [*table.footnotes.texts, *table.remarks]
+    lines = sum(1 + len(note) // NOTE_WIDTH for note in notes)
+    return max(LEAST, FREE - CAPTION - NOTE * lines)
 
 
 def _line(line: Line) -> str:
