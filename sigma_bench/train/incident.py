@@ -18,6 +18,8 @@ from sigma_bench.train.snapshot import Training
 FOLDER = "incidents"
 """In the run folder."""
 KIND = "incident"
+LEAST_SCALE = 1e-4
+"""Gradients that overflow at this scale of the loss are undefined, not large."""
 TEXTS = ("recipe.yaml", "data.json")
 """Files of the run folder that say what is trained, and on what; an incident carries them along."""
 
@@ -121,8 +123,11 @@ def not_finite(losses: Mapping[str, torch.Tensor], precision: str) -> str:
     """Return in words what is not finite of a step, empty where all is.
 
     Where losses are scaled (fp16) gradients overflow now and then: the scaler leaves out such a step and scales less.
+    Those that still do at `LEAST_SCALE` would do so for ever, and no step would train.
     """
     loss, norm = torch.stack((losses["loss"].double(), losses["grad_norm"].double())).tolist()
-    if math.isfinite(loss) and (precision == "fp16" or math.isfinite(norm)):
+    scale = float(losses.get("loss_scale", math.inf))
+    if math.isfinite(loss) and (math.isfinite(norm) or (precision == "fp16" and scale >= LEAST_SCALE)):
         return ""
-    return f"the loss is {loss} and the norm of the gradient {norm}"
+    at = f", at a loss scale of {scale:.2g}" if scale < LEAST_SCALE else ""
+    return f"the loss is {loss} and the norm of the gradient {norm}{at}"

@@ -177,6 +177,8 @@ def _step(
             total[name] = total.get(name, torch.zeros((), device=value.device)) + value.detach() / parts
     training.scaler.unscale_(optimizer)
     total["grad_norm"] = gradient_norm(optimizer)
+    if training.scaler.is_enabled():
+        total["loss_scale"] = torch.tensor(training.scaler.get_scale())
     return total
 
 

@@ -58,6 +58,9 @@ QUANTITIES: dict[str, Quantity] = {
     "grad_norm": Quantity(
         "optimiser", "norm of the gradient", "", "Norm of the gradient of all parameters, before clipping."
     ),
+    "loss_scale": Quantity(
+        "optimiser", "scale of the loss", "", "Factor of the loss in fp16; halved where gradients overflow."
+    ),
     "lr": Quantity(
         "optimiser", "learning rate", "", "Learning rate of the step, before the scale of a parameter group."
     ),

@@ -114,7 +114,7 @@ def test_accumulation_equals_one_large_batch():
     def last(kind, accumulation, folder):
         torch.manual_seed(0)
         module = nn.Linear(3, 1)
-        optimizer = torch.optim.AdamW(module.parameters())
+        optimizer = torch.optim.SGD(module.parameters())  # Adam would hide the scale of a gradient
         plan = Plan(np.full(9, 1e-2), 3, accumulation, 8)
         return weights(loop.fit(kind(module), optimizer, plan, folder, {}))
 
@@ -185,6 +185,35 @@ def test_what_is_found_of_a_checkpoint_is_logged(tmp_path):
     assert seen == [("step-0000005.pt", 5, True), ("step-0000010.pt", 10, True)]
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert {"step": 5, "epoch": 0, "eval/x": 2.5} in lines
+
+
+def test_a_scaled_loss_is_logged_with_the_norm_of_the_plain_gradient(tmp_path):
+    class Small(Regression):  # so that nothing overflows at the first scale
+        def step(self, batch):
+            return {"loss": 1e-3 * super().step(batch)["loss"]}
+
+    records = {}
+    for precision in ("fp32", "fp16"):
+        objective, optimizer, plan = build(1, accumulation=2)
+        plan = Plan(**{**plan.__dict__, "precision": precision})
+        loop.fit(Small(objective.module), optimizer, plan, tmp_path / precision, {})
+        (records[precision],) = map(json.loads, (tmp_path / precision / "log.jsonl").read_text().splitlines())
+    assert records["fp16"]["grad_norm"] == pytest.approx(records["fp32"]["grad_norm"], rel=1e-2)
+    assert records["fp16"]["loss_scale"] == 2**16
+    assert "loss_scale" not in records["fp32"]
+
+
+def test_gradients_that_overflow_at_every_scale_stop_the_run(tmp_path):
+    class Endless(Regression):
+        def step(self, batch):
+            loss = super().step(batch)["loss"]
+            loss.register_hook(lambda gradient: gradient * math.inf)
+            return {"loss": loss}
+
+    objective, optimizer, plan = build(60)
+    plan = Plan(**{**plan.__dict__, "precision": "fp16", "log_every": 1})
+    with pytest.raises(TrainingStopped, match=r"step 31: .*norm of the gradient (inf|nan), at a loss scale of 6\.1"):
+        loop.fit(Endless(objective.module), optimizer, plan, tmp_path, {})
 
 
 def test_a_scaled_loss_trains_and_skips_a_step_that_overflows(tmp_path):
