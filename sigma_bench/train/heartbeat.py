@@ -67,9 +67,12 @@ class Heartbeat:
 
     def __enter__(self) -> Heartbeat:
         if self._ranks.world > 1:
-            # a connection of its own: the main thread may wait on the other one
-            self._store = self._ranks.store("heartbeat").clone()
-            self._store.set(self._key(self._ranks.rank), "begun")
+            try:
+                # a connection of its own: the main thread may wait on the other one
+                self._store = self._ranks.store("heartbeat").clone()
+                self._store.set(self._key(self._ranks.rank), "begun")
+            except RuntimeError as error:
+                self._end(self._out_of_reach(str(error)), None)
             self._threads = [threading.Thread(target=t, daemon=True) for t in (self._beat, self._watch_the_store)]
             for thread in self._threads:
                 thread.start()
@@ -193,10 +196,14 @@ class Heartbeat:
         return first
 
     def _wait_for_the_others(self, lost: int | None = None) -> None:
-        """Let the others read why all end before process 0, which may hold the store, is gone."""
-        end = time.monotonic() + 3 * self._beat_s
+        """Let the others read why all end before process 0, which may hold the store, is gone.
+
+        One that has given no sign yet is on its way here, perhaps still loading its libraries.
+        """
+        end, others = time.monotonic() + 3 * self._beat_s, set(range(1, self._ranks.world)) - {lost}
         while time.monotonic() < end:
-            if all(sign == DONE for rank, sign in self._signs().items() if rank != lost):
+            signs = self._signs()
+            if all(signs.get(rank) == DONE for rank in others):
                 return
             time.sleep(0.1)
 

@@ -18,7 +18,7 @@ from sigma_bench.data.ranks import joined
 from sigma_bench.train.distributed import together
 from sigma_bench.train.heartbeat import Heartbeat
 
-BEAT_S, SILENCE_S = 0.3, 4.0
+BEAT_S, SILENCE_S, WORLD = 0.5, 6.0, 3
 
 
 class Agreed(UserError):
@@ -121,16 +121,25 @@ DRILLS = (*COLLECTIVE, quiet_end, quiet_end_of_the_first_last, agreed_end, excep
           killed, killed_first, standing_still, long_step, amid_a_save)  # fmt: skip
 
 
+def meet(rank):
+    """Wait until all are here, by files: a barrier needs the store, which an accident of the first takes away."""
+    base = os.environ["DRILL"]
+    Path(f"{base}.here.{rank}").touch()
+    while not all(Path(f"{base}.here.{other}").exists() for other in range(WORLD)):
+        time.sleep(0.02)
+
+
 def process(drill, rank):
     try:
         with joined() as ranks:
-            ranks.barrier()  # who comes after the accident would wait for the store
             beating = Heartbeat(ranks, BEAT_S, SILENCE_S, agreed=(Agreed,))
             if drill in COLLECTIVE:
                 with together(ranks, "cpu"), beating:
+                    meet(rank)
                     drill(rank, beating)
             else:
                 with beating:
+                    meet(rank)
                     drill(rank, beating)
     except Agreed:
         return 75
@@ -140,12 +149,12 @@ def process(drill, rank):
     return 0
 
 
-def start(drill, world, folder, port):
+def start(drill, folder, port):
     pids, base = [], folder / drill.__name__
-    for rank in range(world):
+    for rank in range(WORLD):
         pid = os.fork()
         if pid == 0:
-            os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(world), "MASTER_ADDR": "localhost",
+            os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(WORLD), "MASTER_ADDR": "localhost",
                            "MASTER_PORT": port, "DRILL": str(base)}  # fmt: skip
             os.dup2(os.open(f"{base}.{rank}", os.O_WRONLY | os.O_CREAT), 2)
             code = 1
@@ -168,7 +177,7 @@ def main():
     ports = {drill: str(one.getsockname()[1]) for drill, one in zip(DRILLS, free, strict=True)}
     for one in free:
         one.close()
-    begun = {drill.__name__: (time.monotonic(), start(drill, 3, folder, ports[drill])) for drill in DRILLS}
+    begun = {drill.__name__: (time.monotonic(), start(drill, folder, ports[drill])) for drill in DRILLS}
     waiting = {pid: (name, rank) for name, (_, pids) in begun.items() for rank, pid in enumerate(pids)}
 
     def give_up(*_):
@@ -176,7 +185,7 @@ def main():
             os.kill(pid, signal.SIGKILL)
 
     signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(100)
+    signal.alarm(240)
     found = {name: {"codes": {}, "seconds": {}} for name in begun}
     while waiting:
         pid, status = os.wait()
@@ -186,8 +195,8 @@ def main():
         if name == "standing_still" and len(found[name]["codes"]) == 2 and rank != 1:
             os.kill(begun[name][1][1], signal.SIGKILL)
     for name, result in found.items():
-        result["said"] = [(folder / f"{name}.{rank}").read_text() for rank in range(3)]
-        result["codes"] = [result["codes"][rank] for rank in range(3)]
+        result["said"] = [(folder / f"{name}.{rank}").read_text() for rank in range(WORLD)]
+        result["codes"] = [result["codes"][rank] for rank in range(WORLD)]
         result["seconds"] = max(s for r, s in result["seconds"].items() if (name, r) != ("standing_still", 1))
     found["amid_a_save"]["saved"] = (folder / "amid_a_save.saved").exists()
     json.dump(found, sys.stdout)

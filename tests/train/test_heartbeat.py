@@ -19,7 +19,7 @@ def drilled():
     """Exit codes, seconds and words of three processes for every drill, all drills at the same time."""
     script = Path(__file__).with_name("heartbeat_drills.py")
     done = subprocess.run(
-        [sys.executable, script], capture_output=True, text=True, timeout=120, check=True,
+        [sys.executable, script], capture_output=True, text=True, timeout=300, check=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     return json.loads(done.stdout)
