@@ -88,7 +88,7 @@ class Store:
             return file
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with self._locked(file), open(file, "a+b", buffering=0) as stream:
+            with self.locked(file), open(file, "a+b", buffering=0) as stream:
                 _append(stream, payload)
         except (OSError, UserError) as error:
             reason = error.strerror or error if isinstance(error, OSError) else error
@@ -97,12 +97,17 @@ class Store:
             ) from error
         return file
 
-    def read(self) -> Rows:
-        """Return all rows of the folder, file by file, and the problems met; a folder that is not there holds none."""
+    def read(self, *, settle: bool = True) -> Rows:
+        """Return all rows of the folder, file by file, and the problems met; a folder that is not there holds none.
+
+        Args:
+            settle: Where a file's last line is not ended, wait for the lock, in case it is just being written; the lock
+                is a file in the folder, which False leaves untouched.
+        """
         rows = Rows()
         for file in sorted(file for file in self.folder.glob("*.csv") if file.is_file()):
             content = file.read_bytes()
-            if content and not content.endswith(b"\n"):
+            if settle and content and not content.endswith(b"\n"):
                 content = self._when_quiet(file)
             found = parse(file, content)
             rows.extend(found)
@@ -143,7 +148,12 @@ class Store:
         return final
 
     @contextmanager
-    def _locked(self, file: Path) -> Iterator[None]:
+    def locked(self, file: Path) -> Iterator[None]:
+        """Hold `file` alone; other writers wait, `wait_s` at most.
+
+        Raises:
+            UserError: Another one holds it, or the file system gives no locks.
+        """
         lock = FileLock(file.with_name(f".{file.name}.lock"), timeout=self.wait_s, fallback_to_soft=False)
         try:
             lock.acquire()
@@ -169,7 +179,7 @@ class Store:
         if not os.access(self.folder, os.W_OK):
             return file.read_bytes()
         try:
-            with self._locked(file):
+            with self.locked(file):
                 return file.read_bytes()
         except (OSError, UserError):
             return file.read_bytes()

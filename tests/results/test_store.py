@@ -323,7 +323,7 @@ def test_rows_of_another_suite_are_refused(tmp_path, make_row):
 
 def test_a_lock_that_is_held_is_reported(tmp_path, make_row):
     store = Store(tmp_path, wait_s=0.1)
-    with Store(tmp_path)._locked(tmp_path / "linear.csv"), pytest.raises(UserError, match="another process"):
+    with Store(tmp_path).locked(tmp_path / "linear.csv"), pytest.raises(UserError, match="another process"):
         store.append("linear", [make_row()])
     store.append("linear", [make_row()])
 
