@@ -37,7 +37,8 @@ def line(found: Counted, printed: Sequence[Value], metrics: Sequence[str], width
         width: Number of attributes.
         foot: Takes the footnotes.
     """
-    attributes = (f"{found.data_set} (counted)", *[NOTHING] * (width - 1))
+    name = f"{found.data_set} (counted)" if found.counts else found.data_set
+    attributes = (name, *[NOTHING] * (width - 1))
     made = Line("measured" if found.counts else "missing", attributes, [])
     for metric in metrics:
         count = found.counts.get(metric)

@@ -6,7 +6,7 @@ from pathlib import Path
 from textwrap import wrap
 
 from sigma_bench.results import cell_text
-from sigma_bench.results.table import Cell, Table
+from sigma_bench.results.table import Cell, Line, Table
 
 ROW, SIZE, CHARACTER, GAP = 0.28, 10, 0.082, 0.3
 """Height of a line in inches, size of letters in points, width of a letter and space between columns in inches."""
@@ -62,16 +62,16 @@ def draw(table: Table, file: Path) -> None:
         starts.append(left)
         left += column
     ends = [start + column for start, column in zip(starts, widths, strict=True)]
-    attributes = len(table.attributes)
+    right = [False] * len(table.attributes) + [head.numeric for head in table.heads]
     for i, heading in enumerate(headings):
-        text(starts[i] if i < attributes else ends[i], 1.2, heading, right=i >= attributes)
+        text(ends[i] if right[i] else starts[i], 1.2, heading, right=right[i])
     rule(2.2, 0.6)
     for row, cells in enumerate(lines):
         if len(cells) == 1:
             text(0.2, row + 2.2, cells[0][0], size=SIZE - 1)
             continue
         for i, (words, bold) in enumerate(cells):
-            text(starts[i] if i < attributes else ends[i], row + 2.2, words, bold=bold, right=i >= attributes)
+            text(ends[i] if right[i] else starts[i], row + 2.2, words, bold=bold, right=right[i])
     rule(len(lines) + 2.2, 1.2)
     for row, note in enumerate(notes):
         text(0.2, len(lines) + 2.3 + NOTE * row, note, size=SIZE - 2)
@@ -86,12 +86,17 @@ def _lines(table: Table) -> list[list[tuple[str, bool]]]:
             lines.append([(block.label, False)])
         lines += [
             [
-                *((text + _marks(line.marks.get(i, ())), False) for i, text in enumerate(line.attributes)),
+                *((_attribute(line, i), False) for i in range(len(line.attributes))),
                 *((_text(cell), cell.best == "best") for cell in line.cells),
             ]
             for line in block.lines
         ]
     return lines
+
+
+def _attribute(line: Line, place: int) -> str:
+    indent = "    " if place == 0 and line.kind != "published" and len(line.attributes) > 1 else ""
+    return indent + line.attributes[place] + _marks(line.marks.get(place, ()))
 
 
 def _marks(marks: tuple[str, ...]) -> str:

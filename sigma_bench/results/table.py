@@ -50,10 +50,9 @@ class Line:
 
     @property
     def reason(self) -> Cell | None:
-        """The first cell, where the line has several, none has a value and all say the same: one reason for all."""
+        """The first of several cells of a line without a measurement that all say the same: one reason for all."""
         said = {(cell.text, cell.marks) for cell in self.cells}
-        none = all(cell.value is None for cell in self.cells)
-        return self.cells[0] if len(self.cells) > 1 and none and len(said) == 1 else None
+        return self.cells[0] if self.kind == "missing" and len(self.cells) > 1 and len(said) == 1 else None
 
 
 @dataclass
@@ -135,8 +134,13 @@ class Table:
         ]
         texts, fresh = dict(self.footnotes.items), Footnotes()
         new = {mark: fresh.mark(texts[mark]) for mark in dict.fromkeys([*met, *texts])}
+        order = list(new.values())
+
+        def in_order(marks: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(sorted((new[mark] for mark in marks), key=order.index))
+
         for line in lines:
-            line.marks = {place: tuple(new[mark] for mark in marks) for place, marks in line.marks.items()}
+            line.marks = {place: in_order(marks) for place, marks in line.marks.items()}
             for cell in line.cells:
-                cell.marks = tuple(new[mark] for mark in cell.marks)
+                cell.marks = in_order(cell.marks)
         self.footnotes = fresh

@@ -106,6 +106,14 @@ def test_settings_stand_beside_what_the_code_does(build):
     assert "not in the paper's table" in [block.label for block in table.blocks]
 
 
+def test_one_reason_for_a_whole_line_is_of_lines_without_a_measurement_alone(build, measured):
+    settings = {line.attributes[0]: line for _, line in lines_of(build("T10"), "published")}
+    assert texts(settings["mixup"]) == ["0.8"] * 6
+    assert settings["mixup"].reason is None
+    (_, missing), *_ = lines_of(build(1, [measured()]), "missing")
+    assert missing.reason is not None
+
+
 def test_a_table_of_many_experiments_has_one_a_line(build):
     table = build("T11")
     assert [heading for heading, _ in table.column_groups] == ["batch size", "learning rate", "epochs", "steps"]
@@ -132,7 +140,7 @@ def test_sizes_of_data_sets_stand_beside_what_was_counted(values, layout, build)
     assert [cell.difference for cell in line.cells] == [0, 10, None]
     assert notes(table, line, 0) == ["a note"]
     ((_, line),) = lines_of(table, "missing")
-    assert (line.attributes[0], texts(line)) == ("charades (counted)", ["not checked"] * 3)
+    assert (line.attributes[0], texts(line)) == ("charades", ["not checked"] * 3)
 
 
 def test_what_the_paper_does_not_give_is_said(build):

@@ -55,7 +55,7 @@ def test_the_last_check_stands_in_the_table(root, tmp_path):
     found = counted()["severe/ucf_1e3"]
     assert dict(found.counts) == {"classes": 2, "finetuning_samples": kept("ucf101_1000")["train", 1].listed,
                                   "testing_samples": 2}  # fmt: skip
-    assert found.notes["testing_samples"].endswith("1 of it missing or unreadable")
+    assert found.notes["testing_samples"].endswith("1 of its samples missing or unreadable")
     tables(tmp_path / "rows", tmp_path / "out", ["csv"], ["8"])
     with open(tmp_path / "out" / "T8.csv", encoding="utf-8", newline="") as stream:
         lines = [line for line in csv.DictReader(stream) if line["kind"] == "measured"]
