@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -25,6 +25,13 @@ class Cell(NamedTuple):
     reason: str = ""
     conditions: Conditions | None = None
     """How it was measured; None: printed."""
+
+
+class Place(NamedTuple):
+    """A column by what is measured in it."""
+
+    task: str
+    metric: str
 
 
 class Values(Protocol):
@@ -137,16 +144,25 @@ class Measured:
 
     def __init__(self, book: Book, rows: Iterable[Row], zoo: Mapping[str, Entry]) -> None:
         self.book, self.zoo = book, zoo
-        self.rows = [row for row in rows if row.data == "official" and matching.stands_for_paper(row)]
-        self._tables: dict[str, dict[int, list[Row]]] = {}
+        self.rows: dict[Place, list[Row]] = {}
+        for row in rows:
+            if row.data == "official" and matching.stands_for_paper(row):
+                self.rows.setdefault(Place(row.task, row.metric), []).append(row)
+        self._cells: dict[tuple[str, int, str], Cell] = {}
+        self._tables: dict[str, dict[int, dict[Place, list[Row]]]] = {}
 
     def cell(self, table: str, number: int, column: Column) -> Cell:
         """Return the mean over seeds with the decimals that tables print; a derived column follows from the others."""
-        if column.derived is not None:
-            return self._derived(table, number, column)
-        own = self._of(table).get(number, [])
-        found = [row for row in own if (row.task, row.metric) == (column.key, column.metric)]
-        if not found:
+        place = (table, number, column.key)
+        if place not in self._cells:
+            made = self._derived if column.derived is not None else self._mean
+            self._cells[place] = made(table, number, column)
+        return self._cells[place]
+
+    def _mean(self, table: str, number: int, column: Column) -> Cell:
+        own = self._of(table).get(number, {})
+        found = own.get(Place(column.key, column.metric))
+        if found is None:
             reason = matching.not_to_be_had(self.book.first(table, number), self.zoo) if not own else ""
             return Cell(None, reason or "not measured")
         chosen = cells.choose(found)
@@ -170,22 +186,35 @@ class Measured:
         mean = mean_of([one.value for one in found if one.value is not None], columns)
         return Cell(round(mean, column.decimals))
 
-    def _of(self, table: str) -> dict[int, list[Row]]:
+    def _of(self, table: str) -> dict[int, dict[Place, list[Row]]]:
         """Return printed row number -> rows of the one measured system that stands for it: of several the fullest."""
         if table not in self._tables:
-            printed = self.book.published.tables[table]
-            places = {(column.key, column.metric) for column in self.book.layout.tables[table].columns}
-            systems: dict[int, dict[matching.System, list[Row]]] = {}
-            for row in self.rows:
-                number = matching.match(row, printed) if (row.task, row.metric) in places else None
-                if number is not None:
-                    systems.setdefault(number, {}).setdefault(matching.system_of(row), []).append(row)
+            systems: dict[int, dict[matching.System, dict[Place, list[Row]]]] = {}
+            for number, row in self._matched(table):
+                rows = systems.setdefault(number, {}).setdefault(matching.system_of(row), {})
+                rows.setdefault(Place(row.task, row.metric), []).append(row)
             self._tables[table] = {number: max(found.values(), key=_fullness) for number, found in systems.items()}
         return self._tables[table]
 
+    def _matched(self, table: str) -> Iterator[tuple[int, Row]]:
+        """Yield (printed row number, row) of the rows that belong to a printed row and a column of a table."""
+        printed = self.book.published.tables[table]
+        places = {Place(column.key, column.metric) for column in self.book.layout.tables[table].columns}
+        numbers: dict[tuple[str, ...], int | None] = {}
+        for place in places & self.rows.keys():
+            for row in self.rows[place]:
+                whose = (*matching.system_of(row), row.extra_data)
+                if whose not in numbers:
+                    numbers[whose] = matching.match(row, printed)
+                number = numbers[whose]
+                if number is not None:
+                    yield number, row
 
-def _fullness(rows: list[Row]) -> tuple[int, str]:
-    return len({(row.task, row.metric) for row in rows if row.value is not None}), max(r.measured_at for r in rows)
+
+def _fullness(rows: Mapping[Place, list[Row]]) -> tuple[int, str]:
+    """Return how many cells have a value, then the time of the newest row."""
+    valued = sum(any(row.value is not None for row in found) for found in rows.values())
+    return valued, max(row.measured_at for found in rows.values() for row in found)
 
 
 def mean_of(values: Sequence[float], columns: Sequence[Column]) -> float:
