@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 
 from sigma_bench.results import cells, counted, matching, notes, settings_table
 from sigma_bench.results.cells import Chosen
@@ -17,6 +18,9 @@ from sigma_bench.spec.zoo import Entry
 LONGEST_REASON = 20
 """Characters of a reason that a cell can hold; a longer one stands in a footnote."""
 FACTS = {"dataset": "Data set", "task": "Kind", "eval": "Metric"}
+
+_PLACED = attrgetter(*matching.JOIN, "extra_data", "task", "metric")
+"""What decides to which table a row belongs."""
 
 
 def build(
@@ -65,12 +69,13 @@ class _Builder:
         self.counts = counts if any(found.counts for found in counts.values()) else {}
         self.printed = published.tables.get(table.name, {})
         self.shared = notes.shared(self.printed)
+        self.placed: dict[tuple[str, ...], bool] = {}
 
     def fill(self, rows: Sequence[Row]) -> None:
         """Add all blocks: the paper's groups, then what has no printed row, then other protocols."""
         places = {(column.key, column.metric) for column in self.lay.columns}
         own = [row for row in rows if row.data == "official" and (row.task, row.metric) in places]
-        own = [row for row in own if not matching.elsewhere(row, self.table.name, self.published)]
+        own = [row for row in own if not self._elsewhere(row)]
         comparable = [row for row in own if self._stands_for_paper(row)]
         lines = self._measured(comparable, joined=True)
         scopes: dict[str, list[Line]] = {}
@@ -119,6 +124,13 @@ class _Builder:
             add("In square brackets: the 95 % interval over the test samples.")
         if any(cell.spread is not None for cell in all_cells):
             add("±: sample standard deviation over the n seeds.")
+
+    def _elsewhere(self, row: Row) -> bool:
+        """Return whether the row belongs to another table; asked once for all rows that are alike in this."""
+        alike = _PLACED(row)
+        if alike not in self.placed:
+            self.placed[alike] = matching.elsewhere(row, self.table.name, self.published)
+        return self.placed[alike]
 
     def _stands_for_paper(self, row: Row) -> bool:
         return matching.stands_for_paper(row) and matching.same_views(row, self.lay.views)
@@ -210,14 +222,13 @@ class _Builder:
     def _measured(self, rows: Sequence[Row], *, joined: bool) -> dict[int | None, list[Line]]:
         """Return printed row number (None: no such row) -> measured lines that belong there."""
         systems: dict[System, list[Row]] = {}
+        places: dict[tuple[System, str, str], list[Row]] = {}
         for row in rows:
             systems.setdefault(matching.system_of(row), []).append(row)
+            places.setdefault((matching.system_of(row), row.task, row.metric), []).append(row)
         chosen = {
-            system: [
-                cells.choose(r for r in own if (r.task, r.metric) == (column.key, column.metric))
-                for column in self.lay.columns
-            ]
-            for system, own in systems.items()
+            system: [cells.choose(places.get((system, c.key, c.metric), ())) for c in self.lay.columns]
+            for system in systems
         }
         against = [cells.reference(c[place] for c in chosen.values()) for place in range(len(self.lay.columns))]
         lines: dict[int | None, list[Line]] = {}

@@ -7,6 +7,7 @@ import os
 import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,7 @@ from sigma_bench.results.row import Row
 from sigma_bench.results.store import Store, latest
 from sigma_bench.results.table import Table
 from sigma_bench.spec import load
-from sigma_bench.spec.layout import Layout
+from sigma_bench.spec.layout import Layout, TableLayout
 from sigma_bench.spec.zoo import Entry
 
 MINIATURE: Final = "miniature"
@@ -96,18 +97,30 @@ def build_all(
     counts: Mapping[str, Counted] | None = None,
 ) -> list[Table]:
     """Return the tables named in `only` (also `miniature`, `custom`), each once; None: all there are."""
-    rows = list(rows)
+    rows = latest(rows)
+    places: dict[tuple[str, str], list[tuple[int, Row]]] = {}
+    for number, row in enumerate(rows):
+        places.setdefault((row.task, row.metric), []).append((number, row))
     wanted = list(dict.fromkeys([*layout.tables, MINIATURE, CUSTOM] if only is None else only))
     found: dict[str, Table] = {}
     for one in wanted:
         if one == MINIATURE:
-            tables = miniature(rows, layout)
+            tables = own.build(rows, layout, MINIATURE)
         elif one == CUSTOM:
-            tables = custom(rows, layout)
+            tables = own.build(rows, layout, CUSTOM)
         else:
-            tables = [build(name, rows, published, layout, zoo, counts) for name in names(one, layout)]
+            tables = [
+                paper.build(name, _of_columns(places, layout.tables[name]), published, layout, zoo, counts)
+                for name in names(one, layout)
+            ]
         found.update({table.name: table for table in tables})
     return list(found.values())
+
+
+def _of_columns(places: Mapping[tuple[str, str], Sequence[tuple[int, Row]]], lay: TableLayout) -> list[Row]:
+    """Return the rows that a table's columns ask for, in their order, without going through all."""
+    asked = {(column.key, column.metric) for column in lay.columns}
+    return [row for _, row in sorted((pair for place in asked for pair in places.get(place, ())), key=itemgetter(0))]
 
 
 def write_all(
