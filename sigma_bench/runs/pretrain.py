@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from sigma_bench.spec.recipe import Recipe
 from sigma_bench.train import folder as folders
 from sigma_bench.train.folder import write_json
 from sigma_bench.train.heartbeat import Heartbeat
+from sigma_bench.train.signals import Noticed, ends_at_once
 
 SHOWN = 20
 """Broken files named on the screen."""
@@ -62,7 +64,8 @@ def pretrain(request: Request) -> Path:
     Raises:
         UserError: A wrong recipe or setting, no data, a run folder that is in use for something else, or a training
             that cannot go on.
-        Stopped: A signal asked for the end; a checkpoint of the last step is saved.
+        Stopped: A signal asked for the end; a checkpoint of the last step is saved, and before the first and after
+            the last step there is nothing to save.
     """
     from sigma_bench.train.incident import TrainingStopped
     from sigma_bench.train.loop import Unsaved
@@ -78,7 +81,7 @@ def pretrain(request: Request) -> Path:
     folder = request.out or Path("runs") / f"{run_name(recipe)}.{request.kind}.{request.size}.seed{recipe.train.seed}"
     rank, agreed = 0, (Stopped, TrainingStopped, Unsaved)
     try:
-        with joined() as ranks, Heartbeat(ranks, agreed=agreed) as beating:
+        with joined() as ranks, Heartbeat(ranks, agreed=agreed) as beating, ends_at_once():
             rank = ranks.rank
             device = device_of(request.device, ranks)
             if rank > 0:
@@ -91,6 +94,10 @@ def pretrain(request: Request) -> Path:
             raise
         # all come here together, and the first says why
         raise SystemExit(Stopped.code if isinstance(error, Stopped) else 2) from error
+    except Noticed as notice:
+        if rank == 0:
+            raise Stopped(f"{folder}: stopped outside of its steps ({notice}); go on with --resume") from None
+        raise SystemExit(notice.code) from None
 
 
 @contextmanager
@@ -129,7 +136,15 @@ def _lead(request: Request, recipe: Recipe, folder: Path, ranks: Ranks, device: 
         _same_data(folder, index)
     content = _data(listed, index, reasons)
     observers = _observers(request, recipe, folder, device)
-    ranks.send({"do": "train", "start": start and start.name, "left_out": sorted(reasons), "sha256": index.sha256})
+    ranks.send(
+        {
+            "do": "train",
+            "recipe": load.dump(recipe),
+            "start": start and start.name,
+            "left_out": sorted(reasons),
+            "sha256": index.sha256,
+        }
+    )
     from sigma_bench.runs.training import train
     from sigma_bench.train.distributed import together
 
@@ -166,11 +181,12 @@ def _follow(request: Request, recipe: Recipe, folder: Path, ranks: Ranks, device
     """Train as the first process says, on the list that it found.
 
     Raises:
-        UserError: The list of this machine is another one.
+        UserError: The recipe of this process, or the list of this machine, is another one.
     """
     told = ranks.receive()
     if told["do"] == "end":
         return folder
+    _same_recipe(load.dump(recipe), told["recipe"], ranks.rank)
     listed = places.pretraining_index(request.data, request.data_root)
     left_out = set(told["left_out"])
     index = listed.select([row for row, name in enumerate(listed.ids) if name not in left_out])
@@ -187,6 +203,17 @@ def _follow(request: Request, recipe: Recipe, folder: Path, ranks: Ranks, device
         return train(recipe, index, folder, start, {}, processes, request.workers, {})[0]
 
 
+def _same_recipe(here: str, leading: str, rank: int) -> None:
+    """Refuse to train by another recipe than the first process: their gradients would be averaged all the same."""
+    if here != leading:
+        pairs = itertools.zip_longest(here.splitlines(), leading.splitlines(), fillvalue="nothing")
+        mine, first = next((a.strip(), b.strip()) for a, b in pairs if a != b)
+        raise UserError(
+            f"process {rank} trains by another recipe than process 0: found '{mine}', there '{first}'; give all "
+            "processes the same recipe, --data, --size, --profile and --set"
+        )
+
+
 def _headline(recipe: Recipe, data: str, size: str, folder: Path) -> str:
     what = f"{run_name(recipe)} on {data}, size {size}, in {folder}"
     if data == "miniature" or size == "nano":
@@ -198,17 +225,27 @@ def _resumable(folder: Path, resolved: str, resume: bool) -> Path | None:
     """Return the checkpoint to go on from; a folder that holds another run is refused."""
     saved = folder / "recipe.yaml"
     checkpoints = folder / "checkpoints"
+    if checkpoints.exists() and not checkpoints.is_dir():
+        raise UserError(f"{checkpoints} is a file, and checkpoints need a folder there; move it away")
     folders.sweep(checkpoints)
     if not resume:
         if saved.exists() or folders.newest(checkpoints) is not None:
             raise UserError(f"{folder} holds a run already: go on with --resume, or name another folder with --out")
         return None
-    if saved.exists() and saved.read_text(encoding="utf-8") != resolved:
+    if not saved.exists() and folders.newest(checkpoints) is not None:
+        raise UserError(
+            f"{saved}: missing, so the settings of the run in {folder} are not known; put it back, or begin another "
+            "run with --out"
+        )
+    if saved.exists() and saved.read_text(encoding="utf-8", errors="replace") != resolved:
         raise UserError(
             f"{saved} differs from the recipe asked for now: a run goes on with the settings it began with; give the "
             "same --data, --size and --set, or another --out"
         )
-    return folders.newest_sound(checkpoints)
+    start = folders.newest_sound(checkpoints)
+    if start is None:
+        say(f"{checkpoints}: no checkpoint yet, the run begins at step 0")
+    return start
 
 
 def _described(recipe: Recipe, kind: str, own: bool, index: Index, listed: Index) -> dict[str, Any]:
@@ -235,9 +272,10 @@ def _same_data(folder: Path, index: Index) -> None:
     path = folder / "data.json"
     try:
         saved = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError) as error:
+        begun_on = saved["trained_on_sha256"]
+    except (FileNotFoundError, ValueError, TypeError, KeyError) as error:
         raise UserError(f"{path}: missing or damaged ({error}); it says what the run was trained on") from error
-    if saved.get("trained_on_sha256") != index.sha256:
+    if begun_on != index.sha256:
         raise UserError(
             f"{path}: the run was begun on {saved.get('trained_on')} samples, now there are {index.count}, or others: "
             "an exact resume needs the same; restore the data, or begin another run with --out"

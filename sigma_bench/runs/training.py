@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from sigma_bench import registry
+from sigma_bench.contracts import UserError
 from sigma_bench.data.decode.pool import DecodePool
 from sigma_bench.data.index import Index
 from sigma_bench.data.load import ClipRequest, where
@@ -84,6 +85,7 @@ def train(
         plan = _plan(recipe, loader, micro * processes.world)
         numbers = _numbers(recipe, plan, micro, processes.world)
         frozen = objective.described
+        _same_frozen(processes.gather(frozen))
         for what in (text for name, text in frozen.items() if not name.endswith("digest")):
             tell(f"frozen: {what}")
         tell(_announcement(recipe, index, numbers, processes.device, threads, start))
@@ -117,6 +119,17 @@ def train(
             )
         counts = objective.merge(processes.gather(objective.state_dict()))
     return last, counts
+
+
+def _same_frozen(described: Sequence[Mapping[str, str]]) -> None:
+    """Refuse to train with other frozen weights in another process; all of them come to the same judgement."""
+    digests = [{name: text for name, text in found.items() if name.endswith("digest")} for found in described]
+    for rank, found in enumerate(digests):
+        if found != digests[0]:
+            raise UserError(
+                f"process {rank} has the frozen weights {described[rank]}, process 0 has {described[0]}; all machines "
+                "need the same files (target.weights, mask.weights)"
+            )
 
 
 def _silent(text: str) -> None:

@@ -18,10 +18,10 @@ SHORT = (f"train.steps={STEPS}", "train.warmup_steps=4", "train.log_every=1", "t
 
 @pytest.fixture(scope="module")
 def together(tmp_path_factory, data_root):
-    """Pretrain in `world` processes; return exit codes, what they said, the log and the last weights."""
+    """Pretrain in `world` processes, the last told something more; return what they said, the log, the last state."""
     place = tmp_path_factory.mktemp("ranks")
 
-    def run(world, name, *arguments, expect=0):
+    def run(world, name, *arguments, last=(), expect=0):
         sets = [word for s in SHORT for word in ("--set", s)]
         with socket.socket() as free:
             free.bind(("localhost", 0))
@@ -31,12 +31,18 @@ def together(tmp_path_factory, data_root):
         command = [sys.executable, "-m", "sigma_bench.cli", "pretrain", "sigma_mlp", "--data-root", str(data_root),
                    "--out", str(place / name), "--workers", "1", *sets, *arguments]  # fmt: skip
         started = [
-            subprocess.Popen(command, cwd=place, env={**common, "RANK": str(r)}, stderr=subprocess.PIPE, text=True)
+            subprocess.Popen(
+                [*command, *(last if r == world - 1 else ())],
+                cwd=place,
+                env={**common, "RANK": str(r)},
+                stderr=subprocess.PIPE,
+                text=True,
+            )
             for r in range(world)
         ]
         said = [process.communicate(timeout=300)[1] for process in started]
         codes = [process.returncode for process in started]
-        assert codes == [expect] * world, said
+        assert codes == (expect if isinstance(expect, list) else [expect] * world), said
         if expect:
             return said, None, None
         lines = (place / name / "log.jsonl").read_text().splitlines()
@@ -100,4 +106,12 @@ def test_a_run_goes_on_with_another_number_of_processes(together, alone):
 def test_a_global_batch_that_cannot_be_met_is_refused(together):
     said, *_ = together(3, "odd", expect=2)
     assert "global_batch 8 cannot be divided among 3 processes; start 2 or 4 of them" in said[0]
+    assert "Traceback" not in "".join(said)
+
+
+def test_a_process_with_another_recipe_ends_all(together):
+    said, *_ = together(2, "other", last=("--set", "train.base_lr=0.002"), expect=[1, 2])
+    assert (
+        "process 1 trains by another recipe than process 0: found 'base_lr: 0.002', there 'base_lr: 0.004'" in said[1]
+    )
     assert "Traceback" not in "".join(said)

@@ -8,13 +8,14 @@ import torch
 from sigma_bench import registry
 from sigma_bench.data.loader import Batch, Replaced
 from sigma_bench.spec import load
+from sigma_bench.train.distributed import Processes
 
 RECIPES = ("sigma_mlp", "videomae", "sigma_l2")
 
 
-def build(name, *sets):
+def build(name, *sets, processes=None):
     recipe = load.recipe(name, data="miniature", size="nano", sets=sets)
-    return registry.get("objectives", recipe.objective)(recipe, SimpleNamespace(replaced=Replaced()))
+    return registry.get("objectives", recipe.objective)(recipe, SimpleNamespace(replaced=Replaced()), processes)
 
 
 def batch(count=4, epoch=0):
@@ -53,6 +54,14 @@ def test_the_seed_makes_the_weights():
     first, again, other = (build("sigma_mlp", f"train.seed={s}").module.state_dict() for s in (1, 1, 2))
     assert all(torch.equal(first[k], again[k]) for k in first)
     assert not torch.equal(first["prototypes"], other["prototypes"])
+
+
+@pytest.mark.parametrize(("balance", "all_parts", "all_ranks"), [("step", 1, 1), ("micro", 0, 1), ("local", 0, 0)])
+def test_assignments_are_balanced_over_what_the_recipe_says(balance, all_parts, all_ranks):
+    group = object()
+    objective = build("sigma_mlp", f"clustering.balance={balance}", processes=Processes(group=group))
+    assert objective.surveys == bool(all_parts)
+    assert objective.group is (group if all_ranks else None)
 
 
 def watched(objective):
