@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sigma_bench.results.row import Row
+from sigma_bench.results.row import SETTING, Row
 from sigma_bench.results.table import NOT_RUN, Cell, Footnotes
 
 FULL_PERCENT = 99
@@ -138,7 +138,7 @@ def _remarks(chosen: Chosen, against: Conditions | None, decoded: int, expected:
         remarks.append(f"over {weights} sets of weights")
     if chosen.left_out:
         remarks.append(f"{chosen.left_out} measurements under other conditions left out")
-    return remarks + [mark for row in chosen.rows for mark in row.marks]
+    return remarks + [mark for row in chosen.rows for mark in row.marks if not mark.startswith(SETTING)]
 
 
 def first_line(text: str) -> str:

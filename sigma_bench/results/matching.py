@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from sigma_bench.results.published import Published, Value
-from sigma_bench.results.row import Row
+from sigma_bench.results.row import SETTING, Row
 from sigma_bench.spec.zoo import Entry
 
 JOIN = ("method", "variant", "backbone", "pretrain_data", "epochs", "motion_guidance")
@@ -100,8 +100,11 @@ def stands_for_paper(row: Row) -> bool:
     """Return whether the row was measured by the protocol of the paper's cell, so that a difference means something.
 
     Linear probing was published without its settings; only `linear_released` follows the released code. The other
-    tasks state the paper's settings, or those of the released code in a profile.
+    tasks state the paper's settings, or those of the released code in a profile. An overridden setting is a protocol of
+    one's own.
     """
+    if overridden(row):
+        return False
     if row.task.startswith(LINEAR):
         return row.evaluator == LINEAR_PROTOCOL
     return row.profile in PAPER_PROFILES
@@ -118,6 +121,12 @@ def same_views(row: Row, stated: str | None) -> bool:
     return not stated or views(row) in ("", stated)
 
 
+def overridden(row: Row) -> list[str]:
+    """Return the settings of the task that were overridden, as `KEY=VALUE`."""
+    return [mark.removeprefix(SETTING) for mark in row.marks if mark.startswith(SETTING)]
+
+
 def protocol_name(row: Row) -> str:
     """Return the name of the row's own protocol, for the heading of its block."""
-    return f"{row.evaluator}, profile {row.profile}" if row.profile else row.evaluator
+    name = f"{row.evaluator}, profile {row.profile}" if row.profile else row.evaluator
+    return ", ".join([name, *overridden(row)])

@@ -14,6 +14,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 SCHEMA_VERSION: Final = 1
 LONGEST_TEXT = 20_000
+SETTING: Final = "setting "
+"""Begins the mark of a setting that was overridden for this measurement (`setting probe.epochs=30`)."""
 
 Data = Literal["official", "miniature", "custom"]
 Status = Literal["ok", "partial", "failed"]

@@ -19,7 +19,7 @@ from sigma_bench.evaluators.samples import Lists
 from sigma_bench.evaluators.samples import read as read_lists
 from sigma_bench.progress import say
 from sigma_bench.results import settings
-from sigma_bench.results.row import Key, Row
+from sigma_bench.results.row import SETTING, Key, Row
 from sigma_bench.results.store import Store
 from sigma_bench.runs import data as places
 from sigma_bench.runs import outside
@@ -267,6 +267,7 @@ def _measure(
     began = time.perf_counter()
     data = "custom" if request.data == "official" and not lists.official else request.data
     common = {**_common(system, task, run, suite, request), "data": data, "train_present": present(lists.train)}
+    marks = (*system.marks, *(f"{SETTING}{s}" for s in task.resolved.sets))
     content = settings_of(task, run, request.heads, request.reading)
     kept = {"settings": settings.save(store.folder, content, load.dump(task))}
     try:
@@ -276,11 +277,10 @@ def _measure(
     except Exception as error:  # noqa: BLE001 - any fault of an evaluator becomes a failed row, and is shown
         say(traceback.format_exc())
         message = f"{type(error).__name__}: {error}"
-        failed = Row(**common, metric=task.metric, status="failed", error=message, marks=system.marks, artifacts=kept)
+        failed = Row(**common, metric=task.metric, status="failed", error=message, marks=marks, artifacts=kept)
         store.append(suite, [failed])
         say(f"  {task.id} seed {run.seed}: failed: {error}")
         return False
-    marks = (*system.marks, *(f"setting {s}" for s in task.resolved.sets))
     if data == "custom":
         marks += (f"list: other than the published one of {task.dataset.name}",)
     marks += (*outside.marks(task), *lists.notes)

@@ -290,6 +290,14 @@ def test_other_tasks_compare_only_profiles_of_the_paper(build, measured):
     assert line.cells[0].difference is None
 
 
+def test_an_overridden_setting_is_a_protocol_of_its_own(build, measured):
+    row = {"task": "finetune/k400", "evaluator": "finetune", "value": 81.0}
+    ((block, line),) = lines_of(build(3, [measured(**row, marks=["setting train.epochs=3", "other"])]))
+    assert block.label == "sigma-bench protocol: finetune, train.epochs=3"
+    assert line.cells[0].difference is None
+    assert notes(build(3, [measured(**row, marks=["setting x=3", "other"])]), line, 0) == ["other"]
+
+
 @pytest.mark.parametrize(("decoded", "text"), [(198, "21.0"), (197, "partial 98 %"), (1, "partial 0 %")])
 def test_under_99_percent_decoded_is_refused(build, measured, decoded, text):
     table = build(1, [measured(n_decoded=decoded, status="partial", value_missing_wrong=20.0)])
