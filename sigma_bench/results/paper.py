@@ -19,6 +19,7 @@ LONGEST_REASON = 20
 """Characters of a reason that a cell can hold; a longer one stands in a footnote."""
 FACTS = {"dataset": "Data set", "task": "Kind", "eval": "Metric"}
 
+_SYSTEM = attrgetter(*System._fields)
 _PLACED = attrgetter(*matching.JOIN, "extra_data", "task", "metric")
 """What decides to which table a row belongs."""
 
@@ -221,11 +222,12 @@ class _Builder:
 
     def _measured(self, rows: Sequence[Row], *, joined: bool) -> dict[int | None, list[Line]]:
         """Return printed row number (None: no such row) -> measured lines that belong there."""
-        systems: dict[System, list[Row]] = {}
-        places: dict[tuple[System, str, str], list[Row]] = {}
+        systems: dict[tuple[str, ...], list[Row]] = {}
+        places: dict[tuple[tuple[str, ...], str, str], list[Row]] = {}
         for row in rows:
-            systems.setdefault(matching.system_of(row), []).append(row)
-            places.setdefault((matching.system_of(row), row.task, row.metric), []).append(row)
+            system = _SYSTEM(row)
+            systems.setdefault(system, []).append(row)
+            places.setdefault((system, row.task, row.metric), []).append(row)
         chosen = {
             system: [cells.choose(places.get((system, c.key, c.metric), ())) for c in self.lay.columns]
             for system in systems
