@@ -121,8 +121,8 @@ def evaluate(
     ckpt: Annotated[
         list[str],
         typer.Option(
-            help="File, run folder, zoo name, hf://OWNER/NAME[/FILE][@REVISION], timm:NAME[:FILE], MODULE:OBJECT, "
-            "model of another package, or random:SIZE[:SEED]; repeatable"
+            help="File, run folder, zoo name, ZOO-NAME=FILE got by hand, hf://OWNER/NAME[/FILE][@REVISION], "
+            "timm:NAME[:FILE], MODULE:OBJECT, model of another package, or random:SIZE[:SEED]; repeatable"
         ),
     ],
     suite: Annotated[str | None, typer.Option(help="Name of a suite (sigma-bench list suites)")] = None,

@@ -16,7 +16,7 @@ from sigma_bench.progress import say
 from sigma_bench.results.row import Row
 from sigma_bench.runs import fetch
 from sigma_bench.spec import load
-from sigma_bench.spec.zoo import Entry
+from sigma_bench.spec.zoo import Entry, Zoo
 from sigma_bench.train import folder
 
 if TYPE_CHECKING:
@@ -119,6 +119,8 @@ def _found(
     zoo = None if Path(name).exists() else load.zoo(specs=specs)
     name = name if zoo is None else zoo.short.get(name, name)
     entry = None if zoo is None else zoo.entries.get(name)
+    if zoo is not None and "=" in name:
+        return _named(name, zoo, family, heads, as_system, specs, reading)
     if entry is not None:
         fetched, source = fetch.fetch_entry(name, entry)
         family, heads = family or source.family or entry.family, heads or entry.heads
@@ -130,6 +132,32 @@ def _found(
 
 def _from(fetched: fetch.Fetched, found: Candidate) -> Candidate:
     return replace(found, description=found.description | {"source": fetched.address})
+
+
+def _named(
+    name: str,
+    zoo: Zoo,
+    family: str | None,
+    heads: int | None,
+    as_system: str | None,
+    specs: Path | None,
+    reading: Reading,
+) -> Candidate:
+    """Return the file of `NAME=FILE`: a file got by hand of the zoo entry NAME, read and described as that.
+
+    Raises:
+        UserError: There is no such entry or file, or `--as` names another one.
+    """
+    asked, _, file = name.partition("=")
+    asked = zoo.short.get(asked, asked)
+    entry = zoo.entries.get(asked)
+    if entry is None:
+        raise UserError(f"--ckpt {name}: no file of this name, and before '=' no zoo entry (sigma-bench list zoo)")
+    if as_system is not None:
+        raise UserError(f"--ckpt {name}: it says itself whose file it is; leave out --as {as_system}")
+    path = _path(file)
+    published_so = (s.family for s in entry.sources if s.family and Path(s.path).suffix == path.suffix)
+    return _file(path, file, family or next(published_so, entry.family), heads or entry.heads, asked, specs, reading)
 
 
 def _path(name: str) -> Path:

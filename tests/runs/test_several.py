@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
+import yaml
 
 from sigma_bench.contracts import UserError
 from sigma_bench.runs import evaluate, fetch, systems
@@ -33,6 +34,54 @@ def test_a_short_name_is_no_entry_and_stands_for_one(short, entry):
     known = next(entry for entry in load.zoo().entries.values() if entry.wanted is not None)
     with pytest.raises(ValueError, match=f"short name {short}: {entry} must be an entry, and {short} none"):
         Zoo(title="t", version=1, short={short: entry}, entries={"known": known})
+
+
+@pytest.fixture
+def own_zoo(tmp_path):
+    """A folder of specs whose zoo describes the golden files of two families."""
+    known = {"backbone": "ViT-48x2/8", "pretrain_data": "K400", "heads": 3, "verified": "golden"}
+    source = {"host": "page", "repo": "own/er", "path": "https://example.org/file"}
+    entries = {
+        f"{family}_k400": {
+            **known,
+            "system": family,
+            "method": family.upper(),
+            "family": family,
+            "sources": [dict(source)],
+        }
+        for family in ("mvd", "mgmae")
+    }
+    content = {"title": "A zoo", "version": 1, "short": {"mgmae": "mgmae_k400"}, "entries": entries}
+    (tmp_path / "specs" / "eval").mkdir(parents=True)
+    (tmp_path / "specs" / "eval" / "zoo.yaml").write_text(yaml.safe_dump(content))
+    return tmp_path / "specs"
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "family"),
+    [("mvd_k400", "ckpt_mvd.pth", "mvd"), ("mgmae", "ckpt_mgmae_orig_mod.pth", "mgmae")],
+)
+def test_a_file_got_by_hand_is_read_and_described_as_its_entry(name, file, family, golden, own_zoo):
+    found = systems.candidate(f"{name}={golden / file}", None, None, None, own_zoo)
+    assert (found.description["system"], found.description["method"]) == (family, family.upper())
+    assert (found.description["family"], found.description["family_guessed"]) == (family, False)
+    assert found.encoder("cpu").spec.heads == 3
+    assert found.marks == ()
+
+
+def test_what_is_wrong_with_a_named_file_is_said(golden, own_zoo, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = golden / "ckpt_mvd.pth"
+    for name, as_system, said in (
+        (f"mdv_k400={file}", None, "before '=' no zoo entry"),
+        ("mvd_k400=nothing.pth", None, "nothing.pth: no such file"),
+        (f"mvd_k400={file}", "mgmae", "leave out --as mgmae"),
+        (f"mgmae={file}", None, "tensors are those of mvd"),
+    ):
+        with pytest.raises(UserError, match=said):
+            systems.candidate(name, None, None, as_system, own_zoo)
+    (tmp_path / "mvd_k400=mine.pth").write_bytes(file.read_bytes())
+    assert "method" not in systems.candidate("mvd_k400=mine.pth", None, 3, None, own_zoo).description
 
 
 def test_one_that_fails_stops_none_and_its_fault_is_shown(monkeypatch, tmp_path, capsys):
