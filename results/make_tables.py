@@ -24,6 +24,8 @@ def main() -> int:
     parser.add_argument("--table", nargs="+", help="for example: 1 T6a card miniature; default: all")
     given = parser.parse_args()
     try:
+        if not any(given.rows.glob("*.csv")):
+            raise UserError(f"{given.rows}: no row files here; expected a folder that holds <suite>.csv")
         written = write_all(
             given.rows,
             given.out,

@@ -151,12 +151,14 @@ def write_all(
         The files written. Lines of the row files that could not be read are listed in a last one, `problems.txt`.
 
     Raises:
-        UserError: A table or format is unknown, published data cannot be read, `rows_folder` is a file.
+        UserError: A table or format is unknown, published data cannot be read, `rows_folder` is a file, or `out`.
     """
     for one in formats:
         render.check(one)
     if rows_folder.exists() and not rows_folder.is_dir():
         raise UserError(f"{rows_folder} is a file; expected the folder that holds the row files (<suite>.csv)")
+    if rows_folder.resolve() == out.resolve():
+        raise UserError(f"{out} holds the row files; a table in CSV beside them would pass for rows: name another")
     if layout is None:
         if published_dir.name != "published" or not (published_dir / "layout.yaml").is_file():
             raise UserError(f"{published_dir}: expected a folder named 'published' that holds layout.yaml")

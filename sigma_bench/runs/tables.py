@@ -19,4 +19,12 @@ def tables(rows: Path, out: Path, formats: list[str], only: list[str] | None) ->
     zoo, counts = load.zoo().entries, counted()
     written = results.write_all(rows, out, formats, only, published_dir=published, zoo=zoo, counts=counts)
     lines = [path.read_text(encoding="utf-8") for path in written if path.suffix == ".md"]
-    return lines + [f"written: {path}" for path in written]
+    lines += [f"written: {path}" for path in written]
+    if not any(rows.glob("*.csv")):
+        lines.append(f"no row files in {rows}: printed values only")
+    if written and written[-1].name == results.PROBLEMS:
+        unread = len(written[-1].read_text(encoding="utf-8").splitlines()) - 1
+        lines.append(
+            f"{unread} lines of the row files could not be read and stand in no table; {written[-1]} names them"
+        )
+    return lines

@@ -22,7 +22,16 @@ def test_it_writes_what_is_asked(tmp_path, make_row, sigma_dino):
     assert "21.0 (+0.2)" in (tmp_path / "out" / "T1.md").read_text(encoding="utf-8")
 
 
-def test_a_mistake_is_said_without_a_traceback(tmp_path):
+def test_a_folder_without_rows_is_a_mistake(tmp_path):
+    for folder in (tmp_path, tmp_path / "mistyped"):
+        done = run(folder, "--out", tmp_path / "out")
+        assert done.returncode == 2
+        assert done.stderr == f"{folder}: no row files here; expected a folder that holds <suite>.csv\n"
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_mistake_is_said_without_a_traceback(tmp_path, make_row):
+    Store(tmp_path).append("linear", [make_row()])
     done = run(tmp_path, "--out", tmp_path / "out", "--table", "99")
     assert done.returncode == 2
     assert done.stderr.startswith("no table '99'")

@@ -39,6 +39,8 @@ def test_write_all_refuses_what_it_cannot_do(tmp_path, published_dir):
         tables.write_all(tmp_path, tmp_path / "out", ["docx"], published_dir=published_dir)
     with pytest.raises(UserError, match="is a file"):
         tables.write_all(tmp_path / "file", tmp_path / "out", published_dir=published_dir)
+    with pytest.raises(UserError, match="holds the row files"):
+        tables.write_all(tmp_path / "out", tmp_path / "out", ["csv"], published_dir=published_dir)
     with pytest.raises(UserError, match=r"layout\.yaml"):
         tables.write_all(tmp_path, tmp_path / "out", published_dir=tmp_path)
     with pytest.raises(UserError, match="no table 'T77'"):
