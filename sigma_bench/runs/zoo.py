@@ -25,8 +25,8 @@ rows of T8 are left out: they are data sets of the SEVERE benchmark. Nothing is 
   size and SHA-256 where they are known, and refuses another file. The commit stands in every row (column `source`).
 - A short name stands for the checkpoint that T1, T4 and T5 compare: {short}.
 - What lies on other pages is got by hand: place it anywhere and give `--ckpt NAME=FILE`, several of them if there are
-  several, or `--ckpt FILE --as NAME --family FAMILY` for one that should be read otherwise than the entry says. The file
-  the command would have fetched can be placed so too, where there is no network.
+  several, or `--ckpt FILE --as NAME --family FAMILY` for one that should be read otherwise than the entry says. The
+  file the command would have fetched can be placed so too, where there is no network.
 - Any other weights at the hub: `--ckpt hf://OWNER/NAME/FILE`, `hf://OWNER/NAME` for a folder of transformers, either
   with `@REVISION`.
 - `verified: golden` says that features of the family's own code are reproduced by golden vectors, `verified: none` that
