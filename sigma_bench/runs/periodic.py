@@ -22,6 +22,7 @@ from sigma_bench.runs.evaluate import Request, evaluate_here, runnable
 from sigma_bench.spec import load
 from sigma_bench.train import state
 from sigma_bench.train.quantities import EVAL, WARNING
+from sigma_bench.train.signals import Noticed, ends_at_once
 
 FOLDER = "eval"
 """Of what is measured during a run, in its folder: `rows/`, and what evaluators write."""
@@ -72,7 +73,8 @@ class Periodic:
     def __call__(self, path: Path, step: int) -> dict[str, Any] | None:
         """Measure the checkpoint `path` of a step that is due.
 
-        Nothing that goes wrong here ends the training: it is said and logged as a warning.
+        Nothing that goes wrong here ends the training: it is said and logged as a warning. A signal that asks the
+        training to stop cuts it short, as it may take longer than a cluster waits.
 
         Returns:
             `eval/TASK/METRIC` -> value, and the seconds it took; None where nothing was due.
@@ -82,7 +84,10 @@ class Periodic:
         began = time.perf_counter()
         with untouched():
             try:
-                found = self._measure(path, step)
+                with ends_at_once():
+                    found = self._measure(path, step)
+            except Noticed as notice:
+                found = {WARNING: f"the evaluation of step {step} was cut short ({notice}): eval --ckpt {path}"}
             except Exception as error:  # noqa: BLE001 - whatever an evaluation raises must not end a training
                 if not isinstance(error, UserError):
                     say(traceback.format_exc())

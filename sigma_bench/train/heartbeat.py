@@ -22,6 +22,7 @@ from typing import Any, NoReturn
 from sigma_bench.contracts import UserError
 from sigma_bench.data.ranks import JOIN_S, Ranks
 from sigma_bench.progress import say
+from sigma_bench.train.signals import Noticed
 
 BEAT_S = 2.0
 """How often a process says that it lives, and looks at the others."""
@@ -39,9 +40,10 @@ ADVICE = "All processes end; start them again with --resume"
 
 
 class Heartbeat:
-    """A context in which this process says that it lives; the loss or the exception of another one ends it, code 1.
+    """A context in which this process says that it lives; the loss or the exception of another one ends it.
 
-    An exception that leaves the context is told to the others. Alone (one process), it does nothing.
+    An exception that leaves the context is told to the others, which end with exit code 1; by a notice (`Noticed`)
+    with its code. Alone (one process), it does nothing.
 
     Args:
         ranks: The processes.
@@ -114,7 +116,7 @@ class Heartbeat:
                     self._end(self._out_of_reach(str(error)), None)
                 return
             if failure is not None and not self._stop.is_set():
-                self._end(_words(failure, self._ranks.world), self._store, failure["rank"])
+                self._end(_words(failure, self._ranks.world), self._store, failure)
                 return
             self._missed = 0.0
             number += 1
@@ -152,12 +154,12 @@ class Heartbeat:
                 self._end(self._out_of_reach(str(gone)), None)
             if failure is not None:
                 self._stop.set()
-                self._end(_words(failure, self._ranks.world), self._store, failure["rank"])
+                self._end(_words(failure, self._ranks.world), self._store, failure)
         self._stop.set()
         # an exit may wait for the others in a library's clean-up
         faulthandler.dump_traceback_later(FUSE_S, exit=True)
         with suppress(RuntimeError):
-            self._claim({"rank": me, "said": text})
+            self._claim({"rank": me, "stopped" if isinstance(error, Noticed) else "said": text})
             if me == 0:
                 self._wait_for_the_others()
 
@@ -207,8 +209,9 @@ class Heartbeat:
                 return
             time.sleep(0.1)
 
-    def _end(self, message: str, store: Any, lost: int | None = None) -> NoReturn:
+    def _end(self, message: str, store: Any, failure: dict[str, Any] | None = None) -> NoReturn:
         """End this process whatever its main thread does; the first to come here says why."""
+        failure = failure or {}
         faulthandler.dump_traceback_later(MERCY_S + FUSE_S, exit=True)
         me = str(self._ranks.rank)
         try:
@@ -226,10 +229,10 @@ class Heartbeat:
                 if self._ranks.rank > 0:
                     self._ranks.leave()
                 else:
-                    self._wait_for_the_others(lost)
+                    self._wait_for_the_others(failure.get("rank"))
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(1)
+        os._exit(Noticed.code if "stopped" in failure else 1)
 
     def _out_of_reach(self, error: str) -> str:
         reason = error.splitlines()[0] if error else "no reason given"
@@ -246,6 +249,8 @@ class Heartbeat:
 def _described(error: BaseException) -> str:
     if isinstance(error, UserError):
         return str(error)
+    if isinstance(error, Noticed | KeyboardInterrupt):
+        return str(error) or "Ctrl-C"
     return "".join(traceback.format_exception(error)).rstrip()
 
 
@@ -256,6 +261,8 @@ def _words(failure: dict[str, Any], world: int) -> str:
             f"{who} has not been heard of for {failure['silent']:.0f} s; it was killed, or its machine is lost. "
             f"{ADVICE}"
         )
+    if "stopped" in failure:
+        return f"{who} was told to stop ({failure['stopped']}). {ADVICE}"
     return f"{who} failed: {failure['said']}\n{ADVICE}"
 
 

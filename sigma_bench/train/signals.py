@@ -7,11 +7,22 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import Any
 
+from sigma_bench.contracts import Stopped
 from sigma_bench.progress import say
 
 NOTICES = (signal.SIGTERM, signal.SIGUSR1)
 """What schedulers send some time before they end a job."""
+
+
+class Noticed(BaseException):
+    """A signal ended work at once; its text is the name of the signal. As with Ctrl-C, who catches faults lets it pass.
+
+    A process that ends by it has the exit code of `Stopped`.
+    """
+
+    code = Stopped.code
 
 
 class Wish:
@@ -54,5 +65,40 @@ def wish_to_stop() -> Iterator[Wish]:
     try:
         yield wish
     finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+@contextmanager
+def ends_at_once() -> Iterator[None]:
+    """Have SIGTERM and SIGUSR1 end the work in the context by `Noticed`: it has nothing to save.
+
+    Who listened before the context is told first, and hears of what comes later alone; one that makes Ctrl-C a wish has
+    it end the work too. Outside the main thread nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before: dict[signal.Signals, Any] = {}
+    deaf = False
+
+    def end(number: int, frame: FrameType | None) -> None:
+        nonlocal deaf
+        notice = signal.Signals(number)
+        if callable(before[notice]):
+            before[notice](number, frame)
+        if not deaf:
+            deaf = True
+            raise Noticed(notice.name)
+
+    wishes = signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    numbers = (*NOTICES, signal.SIGINT) if wishes else NOTICES
+    before.update({number: signal.getsignal(number) for number in numbers})
+    try:
+        for number in numbers:
+            signal.signal(number, end)
+        yield
+    finally:
+        deaf = True
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)

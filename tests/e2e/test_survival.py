@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from sigma_bench.contracts import Stopped
+from sigma_bench.runs import data as places
+from sigma_bench.runs import periodic
 from sigma_bench.runs.pretrain import Request, pretrain
 from sigma_bench.runs.replay import replay
 from sigma_bench.train import folder, incident, state
@@ -87,6 +90,34 @@ def test_a_run_that_is_told_to_stop_can_be_told_from_a_finished_one_and_goes_on(
     straight = pretrain(request(tmp_path / "straight", data_root))
     assert_same(straight, pretrain(request(tmp_path / "stopped", data_root, resume=True)))
     assert log_of(tmp_path / "straight") == log_of(tmp_path / "stopped")
+
+
+def kill_me(*_, **__):
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(60)
+    raise AssertionError
+
+
+def test_a_notice_before_the_first_step_ends_the_start(tmp_path, data_root, monkeypatch):
+    """The files are being looked at: nothing is there to save, yet a queue must know that the run goes on."""
+    with monkeypatch.context() as patched:
+        patched.setattr(places, "decodable", kill_me)
+        with pytest.raises(Stopped, match=r"\(SIGTERM\); go on with --resume"):
+            pretrain(request(tmp_path / "run", data_root))
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert pretrain(request(tmp_path / "run", data_root, resume=True)).name == f"step-00000{STEPS}.pt"
+
+
+def test_a_notice_cuts_short_an_evaluation_and_the_run_goes_on_from_there(tmp_path, data_root, monkeypatch):
+    during = ("train.eval_every=5", "train.eval_tasks=[controls/category_8]")
+    monkeypatch.setattr(periodic, "evaluate_here", kill_me)
+    with pytest.raises(Stopped, match="saved, go on with --resume"):
+        pretrain(request(tmp_path / "run", data_root, *during))
+    records = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert any("step 5 was cut short (SIGTERM)" in record.get("warning", "") for record in records)
+    monkeypatch.setattr(periodic, "evaluate_here", lambda _: None)
+    again = pretrain(request(tmp_path / "run", data_root, *during, resume=True))
+    assert_same(pretrain(request(tmp_path / "straight", data_root)), again)
 
 
 def test_a_damaged_checkpoint_is_set_aside_on_resume(tmp_path, data_root, capsys):

@@ -17,6 +17,7 @@ from sigma_bench.contracts import UserError
 from sigma_bench.data.ranks import joined
 from sigma_bench.train.distributed import together
 from sigma_bench.train.heartbeat import Heartbeat
+from sigma_bench.train.signals import Noticed
 
 BEAT_S, SILENCE_S, WORLD = 0.5, 6.0, 3
 
@@ -51,6 +52,12 @@ def exception(rank, beating):
 def exception_of_the_first(rank, beating):
     if rank == 0:
         raise ValueError("the 17th clip is purple")
+    time.sleep(60)
+
+
+def told_to_stop(rank, beating):
+    if rank == 0:
+        raise Noticed("SIGTERM")
     time.sleep(60)
 
 
@@ -117,8 +124,8 @@ def amid_a_save(rank, beating):
 
 
 COLLECTIVE = (killed_in_a_collective, first_killed_in_a_collective, exception_before_a_collective)
-DRILLS = (*COLLECTIVE, quiet_end, quiet_end_of_the_first_last, agreed_end, exception, exception_of_the_first, mistake,
-          killed, killed_first, standing_still, long_step, amid_a_save)  # fmt: skip
+DRILLS = (*COLLECTIVE, quiet_end, quiet_end_of_the_first_last, agreed_end, exception, exception_of_the_first,
+          told_to_stop, mistake, killed, killed_first, standing_still, long_step, amid_a_save)  # fmt: skip
 
 
 def meet(rank):
@@ -141,7 +148,7 @@ def process(drill, rank):
                 with beating:
                     meet(rank)
                     drill(rank, beating)
-    except Agreed:
+    except (Agreed, Noticed):
         return 75
     except UserError as error:
         print(f"mistake: {error}", file=sys.stderr)  # noqa: T201

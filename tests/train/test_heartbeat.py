@@ -55,6 +55,13 @@ def test_a_users_mistake_is_shown_without_a_traceback(drilled):
     assert "Traceback" not in "".join(found["said"])
 
 
+def test_a_notice_that_ends_one_ends_all_with_its_code(drilled):
+    found = drilled["told_to_stop"]
+    assert found["codes"] == [75, 75, 75]
+    assert "".join(found["said"]).count("process 0 of 3 was told to stop (SIGTERM)") == 1
+    assert "Traceback" not in "".join(found["said"])
+
+
 @pytest.mark.parametrize("drill", ["killed", "killed_in_a_collective", "standing_still"])
 def test_a_process_that_falls_silent_is_named(drilled, drill):
     found = drilled[drill]

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from sigma_bench.train.signals import wish_to_stop
+from sigma_bench.train.signals import Noticed, ends_at_once, wish_to_stop
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
@@ -57,3 +57,65 @@ def test_another_thread_may_train_too():
     thread.start()
     thread.join()
     assert found == [False]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_work_with_nothing_to_save_ends_at_once(number):
+    before = signal.getsignal(number)
+    with pytest.raises(Noticed, match=number.name), ends_at_once():
+        os.kill(os.getpid(), number)
+    assert signal.getsignal(number) is before
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_notice_does_not_disturb_the_clearing_up():
+    done = []
+
+    def work():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            done.append("went on")
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+            done.append("cleared")
+
+    with pytest.raises(Noticed), ends_at_once():
+        work()
+    assert done == ["cleared"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_wish_around_such_work_is_heard(number, capsys):
+    with wish_to_stop() as wish:
+        with pytest.raises(Noticed), ends_at_once():
+            os.kill(os.getpid(), number)
+        assert wish.signal == number.name
+        os.kill(os.getpid(), signal.SIGTERM)  # the wish again, no exception
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_steps_inside_such_work_are_ended_by_the_wish_alone():
+    with ends_at_once():
+        with wish_to_stop() as wish:
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert wish
+        with pytest.raises(Noticed):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_fault_is_not_what_it_counts_as():
+    """Who goes on after any exception of a part would go on after a notice too."""
+    assert not issubclass(Noticed, Exception)
+
+
+def test_work_in_another_thread_goes_on():
+    found = []
+
+    def work():
+        with ends_at_once():
+            found.append("done")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == ["done"]
