@@ -40,7 +40,7 @@ def newest_sound(folder: Path) -> Path | None:
         UserError: There are checkpoints, and all are damaged.
     """
     for _, path in reversed(checkpoints(folder)):
-        wrong = damage(path)
+        wrong = damage(path) if path.exists() else "a link that leads nowhere"
         if not wrong:
             if not sidecar(path).exists():
                 say(f"{path} has no checksum beside it (earlier versions wrote none); its tensors agree with their own")

@@ -66,13 +66,25 @@ class Training:
         """Take everything back from a checkpoint. Global generators go on where the same process left them.
 
         Raises:
-            UserError: It cannot be read, or the run was begun with other frozen parts.
+            UserError: It cannot be read, holds something else, or the run was begun with other frozen parts.
         """
         processes = self.processes
         saved = states.load(path, processes.device)
         kept, now = saved.get("frozen", {}), self.extra.get("frozen", {})
         if kept != now:
             raise UserError(f"{path}: the run was begun with {kept}, now there is {now}; a resume needs the same files")
+        try:
+            self._take(saved)
+        except (KeyError, ValueError, TypeError, RuntimeError) as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            raise UserError(
+                f"{path}: does not hold a training of this model ({type(error).__name__}: {error}); put back the "
+                "checkpoint of this run, or move it away to go on from the one before it"
+            ) from error
+
+    def _take(self, saved: Mapping[str, Any]) -> None:
+        processes = self.processes
         self.objective.module.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.scaler.load_state_dict(saved.get("scaler") or {})

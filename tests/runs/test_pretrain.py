@@ -94,6 +94,36 @@ def test_a_resume_before_the_first_checkpoint_begins_the_log_anew(videos, tmp_pa
     assert steps == sorted(set(steps))
 
 
+def garble(run):
+    """Spoil a run folder in ways that a resume has to meet with a word; return (what was done, what is said)."""
+    newest = sorted((run / "checkpoints").glob("step-*.pt"))[-1]
+    texts = {name: (run / name).read_bytes() for name in ("recipe.yaml", "data.json")}
+    for content in (b"[]", b"{}", b"{", b"\xff\xfe"):
+        (run / "data.json").write_bytes(content)
+        yield "data.json: missing or damaged"
+    (run / "data.json").write_bytes(texts["data.json"])
+    (run / "recipe.yaml").write_bytes(b"\xff\xfe")
+    yield "differs from the recipe asked for"
+    (run / "recipe.yaml").unlink()
+    yield "recipe.yaml: missing, so the settings"
+    (run / "recipe.yaml").write_bytes(texts["recipe.yaml"])
+    state.save(newest, {"model": {}, "step": 1})
+    yield "does not hold a training of this model"
+    (run / "checkpoints").rename(run / "old")
+    (run / "checkpoints").write_text("")
+    yield "is a file, and checkpoints need a folder"
+
+
+def test_a_spoilt_run_folder_is_met_with_a_word(videos, tmp_path):
+    run = tmp_path / "run"
+    pretrain("videomae", out=run, **videos[1])
+    for file in (run / "checkpoints").glob("step-*2.pt*"):
+        file.unlink()
+    for said in garble(run):
+        with pytest.raises(UserError, match=said):
+            pretrain("videomae", out=run, resume=True, **videos[1])
+
+
 def test_a_list_without_test_part_can_be_checked(videos, tmp_path):
     (videos[0] / "a b[0].avi").write_bytes(b"junk")
     lines, code = check(["k400"], tmp_path / "root", workers=1)

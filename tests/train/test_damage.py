@@ -89,6 +89,17 @@ def test_a_spoilt_checksum_does_not_cost_a_whole_checkpoint(tmp_path, text):
     assert state.damage(path) == ""
 
 
+@pytest.mark.parametrize("what", ["folder", "link to nowhere", "link to itself"])
+def test_what_is_no_file_is_damage(tmp_path, what):
+    good, path = write(tmp_path, 10), tmp_path / "step-0000020.pt"
+    if what == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("nothing" if what == "link to nowhere" else path.name)
+    assert folder.newest_sound(tmp_path) == good
+    assert "step-0000020.pt.damaged" in names(tmp_path)
+
+
 def test_nothing_but_damage_is_an_error_and_stays_one(tmp_path):
     for step in (10, 20):
         write(tmp_path, step).write_bytes(b"torn")
