@@ -60,7 +60,7 @@ tables: install ## draw the tables from results/rows
 	$(RUN) tables $(ARGS)
 
 report: install ## all tables of results/rows in every format
-	$(RUN) tables --format md --format tex --format csv $(ARGS)
+	$(RUN) tables --format md --format tex --format csv --format html $(ARGS)
 
 compare: install ## evaluate CKPTS on SUITE, then draw the tables: make compare CKPTS="a.pth b.pth" DATA=official
 	@test -n "$(CKPTS)" || { echo 'make compare: no checkpoints; name some: make compare CKPTS="a.pth b.pth"' >&2; exit 2; }
