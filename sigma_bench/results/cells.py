@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import NamedTuple
 
 from sigma_bench.results.row import SETTING, Row
@@ -25,6 +26,9 @@ class Conditions(NamedTuple):
     test_sha256: str
 
 
+_CONDITIONS = attrgetter(*Conditions._fields)
+
+
 @dataclass(frozen=True)
 class Chosen:
     """The rows behind one cell: those that count, all under the same conditions, and what was left out."""
@@ -41,7 +45,7 @@ class Chosen:
 
 def conditions_of(row: Row) -> Conditions:
     """Return under which conditions a row was measured."""
-    return Conditions(*(getattr(row, name) for name in Conditions._fields))
+    return Conditions._make(_CONDITIONS(row))
 
 
 def choose(rows: Iterable[Row]) -> Chosen:
@@ -52,7 +56,8 @@ def choose(rows: Iterable[Row]) -> Chosen:
         newest = max(rows, key=lambda row: row.measured_at, default=None)
         return Chosen((), failed=None if newest is None else newest.error or "no reason given")
     best = max(valued, key=lambda row: (row.limit is None, row.limit or 0, row.task_version, row.measured_at))
-    kept = tuple(row for row in valued if conditions_of(row) == conditions_of(best))
+    under = conditions_of(best)
+    kept = tuple(row for row in valued if _CONDITIONS(row) == under)
     return Chosen(kept, left_out=len(valued) - len(kept))
 
 

@@ -176,9 +176,14 @@ def _reader(name: str) -> _lru_cache_wrapper[Any]:
     return lru_cache(256 if name in _JSON else 4096)(read)
 
 
+def known(name: str, cell: str) -> Any:
+    """Return the value of a cell that was validated before; text needs no more than to be spelled out."""
+    return _value(name, cell) if name in _TEXT else READ[name].__wrapped__(cell)
+
+
 def _value(name: str, cell: str) -> object:
     if name in _JSON:
-        return json.loads(cell, parse_constant=_refuse)
+        return _DECODER.decode(cell)
     if name in _TEXT:
         return cell if "\\" not in cell else re.sub(r"\\[\\nr]", lambda match: _PLAIN[match[0]], cell)
     if cell in ("true", "false"):
@@ -190,5 +195,6 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON number")
 
 
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
 READ = {name: _reader(name) for name in COLUMNS}
 """Column -> the function from its cell (None: the column is absent) to the validated value."""

@@ -77,7 +77,13 @@ class _Builder:
         places = {(column.key, column.metric) for column in self.lay.columns}
         own = [row for row in rows if row.data == "official" and (row.task, row.metric) in places]
         own = [row for row in own if not self._elsewhere(row)]
-        comparable = [row for row in own if self._stands_for_paper(row)]
+        comparable: list[Row] = []
+        others: dict[str, list[Row]] = {}
+        for row in own:
+            if self._stands_for_paper(row):
+                comparable.append(row)
+            else:
+                others.setdefault(self._protocol(row), []).append(row)
         lines = self._measured(comparable, joined=True)
         scopes: dict[str, list[Line]] = {}
         for group in self.lay.groups:
@@ -92,10 +98,6 @@ class _Builder:
             unmatched = Block("measured here, no published row", lines.pop(None))
             scopes.setdefault("" if self.lay.bold_scope == "table" else unmatched.label, []).extend(unmatched.lines)
             self.table.blocks.append(unmatched)
-        others: dict[str, list[Row]] = {}
-        for row in own:
-            if not self._stands_for_paper(row):
-                others.setdefault(self._protocol(row), []).append(row)
         for protocol, measured in sorted(others.items()):
             block = Block(f"sigma-bench protocol: {protocol}")
             for found in self._measured(measured, joined=False).values():

@@ -132,7 +132,7 @@ def _rows(table: Any) -> list[Row]:
     for name in lines.COLUMNS:
         column = table[name].combine_chunks()
         absent = lines.READ[name](None) if column.null_count else None
-        values = [lines.READ[name].__wrapped__(cell) for cell in column.dictionary.to_pylist()]
+        values = [lines.known(name, cell) for cell in column.dictionary.to_pylist()]
         columns.append([absent if i is None else values[i] for i in column.indices.to_pylist()])
     return [Row.of_valid(dict(zip(lines.COLUMNS, values, strict=True))) for values in zip(*columns, strict=True)]
 
