@@ -61,15 +61,19 @@ def stop(
         folder: The run folder.
         what: What is wrong.
         last: The newest checkpoint.
-        agreed: Whether all processes come here. If not, the file holds the micro-batches of this one alone.
+        agreed: Whether all processes come here. If not, the file is named after this one and holds its micro-batches
+            alone.
 
     Raises:
         TrainingStopped: Always; where the processes do not agree, a UserError of this one.
     """
     place, processes = training.place, training.processes
-    path: Path | None = folder / FOLDER / f"step-{place.step + 1:07d}.pt"
+    alone = "" if agreed or processes.world == 1 else f".rank-{processes.rank}"
+    path: Path | None = folder / FOLDER / f"step-{place.step + 1:07d}{alone}.pt"
     mine = attempt.plain(processes.rank)
     parts = processes.gather(mine) if agreed else [mine]
+    if not any(part["batches"] for part in parts):
+        path = None  # the data themselves gave up: there is nothing to repeat
     if path is not None and (processes.leader or not agreed):
         found = {name: _text(folder / name) for name in TEXTS}
         content = {

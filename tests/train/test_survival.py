@@ -12,8 +12,11 @@ import torch
 from torch import nn
 
 from sigma_bench.contracts import Stopped, UserError
+from sigma_bench.data.ranks import Ranks
 from sigma_bench.train import folder, incident, loop, state
+from sigma_bench.train.distributed import Processes
 from sigma_bench.train.plan import Plan
+from sigma_bench.train.snapshot import Training
 
 SIGNALS = [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT]
 
@@ -209,6 +212,26 @@ def test_an_objective_that_gives_up_leaves_an_incident_too(tmp_path):
     found = incident.read(tmp_path / "incidents" / "step-0000001.pt")
     assert found["parts"][0]["batches"] == [{"epoch": 0, "position": 0}]
     assert found["parts"][0]["losses"] == []
+
+
+def test_a_process_that_gives_up_alone_has_a_file_of_its_own(tmp_path):
+    """Others may write theirs at the same time, into the same folder."""
+    objective, optimizer, plan = build(20)
+    training = Training(objective, optimizer, plan, Processes(Ranks(1, 2)), {})
+    attempt = incident.Attempt(batches=[{"epoch": 0, "position": 3}])
+    with pytest.raises(UserError, match=r"--replay .*step-0000001\.rank-1\.pt"):
+        incident.stop(training, attempt, tmp_path, "nothing comes out", None, agreed=False)
+    found = incident.read(tmp_path / "incidents" / "step-0000001.rank-1.pt")
+    assert [part["rank"] for part in found["parts"]] == [1]
+
+
+def test_where_no_micro_batch_was_reached_nothing_is_said_to_be_repeatable(tmp_path):
+    objective, optimizer, plan = build(20)
+    training = Training(objective, optimizer, plan, Processes(), {})
+    with pytest.raises(incident.TrainingStopped) as stopped:
+        incident.stop(training, incident.Attempt(), tmp_path, "the flow is infinite", None)
+    assert "--replay" not in str(stopped.value)
+    assert not (tmp_path / "incidents").exists()
 
 
 def test_what_is_no_incident_is_refused(tmp_path):
