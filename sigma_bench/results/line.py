@@ -177,8 +177,13 @@ def _reader(name: str) -> _lru_cache_wrapper[Any]:
 
 
 def known(name: str, cell: str) -> Any:
-    """Return the value of a cell that was validated before; text needs no more than to be spelled out."""
-    return _value(name, cell) if name in _TEXT else READ[name].__wrapped__(cell)
+    """Return the value of a cell that was validated before; text and JSON need no more than to be spelled out."""
+    if name in _TEXT:
+        return _value(name, cell)
+    if name in _JSON and cell:
+        found = _value(name, cell)
+        return tuple(found) if isinstance(found, list) else found
+    return READ[name].__wrapped__(cell)
 
 
 def _value(name: str, cell: str) -> object:
