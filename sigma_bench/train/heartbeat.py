@@ -159,7 +159,7 @@ class Heartbeat:
         # an exit may wait for the others in a library's clean-up
         faulthandler.dump_traceback_later(FUSE_S, exit=True)
         with suppress(RuntimeError):
-            self._claim({"rank": me, "stopped" if isinstance(error, Noticed) else "said": text})
+            self._claim({"rank": me, _kind(error): text})
             if me == 0:
                 self._wait_for_the_others()
 
@@ -263,7 +263,16 @@ def _words(failure: dict[str, Any], world: int) -> str:
         )
     if "stopped" in failure:
         return f"{who} was told to stop ({failure['stopped']}). {ADVICE}"
+    if "mistaken" in failure:
+        return f"{who} failed: {failure['mistaken']}\nAll processes end"
     return f"{who} failed: {failure['said']}\n{ADVICE}"
+
+
+def _kind(error: BaseException) -> str:
+    """Return the name under which the others are told of an exception; to start again mends no mistake of the user."""
+    if isinstance(error, Noticed):
+        return "stopped"
+    return "mistaken" if isinstance(error, UserError) else "said"
 
 
 def _of_a_collective(error: BaseException) -> bool:

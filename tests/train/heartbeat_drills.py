@@ -106,6 +106,12 @@ def standing_still(rank, beating):
     time.sleep(60)
 
 
+def first_standing_still(rank, beating):
+    if rank == 0:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    time.sleep(60)
+
+
 def long_step(rank, beating):
     """Longer than the silence allowed, the interpreter free but for a part of it."""
     time.sleep(1.5 * SILENCE_S)
@@ -125,7 +131,8 @@ def amid_a_save(rank, beating):
 
 COLLECTIVE = (killed_in_a_collective, first_killed_in_a_collective, exception_before_a_collective)
 DRILLS = (*COLLECTIVE, quiet_end, quiet_end_of_the_first_last, agreed_end, exception, exception_of_the_first,
-          told_to_stop, mistake, killed, killed_first, standing_still, long_step, amid_a_save)  # fmt: skip
+          told_to_stop, mistake, killed, killed_first, standing_still,
+          first_standing_still, long_step, amid_a_save)  # fmt: skip
 
 
 def meet(rank):
@@ -134,6 +141,10 @@ def meet(rank):
     Path(f"{base}.here.{rank}").touch()
     while not all(Path(f"{base}.here.{other}").exists() for other in range(WORLD)):
         time.sleep(0.02)
+
+
+STILL = {"standing_still": 1, "first_standing_still": 0}
+"""Which process of a drill stands still, to be killed when the others are gone."""
 
 
 def process(drill, rank):
@@ -176,6 +187,11 @@ def start(drill, folder, port):
     return pids
 
 
+def said(file):
+    """Return what a process said, without torch's warnings, as of names that this machine does not know."""
+    return "".join(line for line in file.read_text().splitlines(keepends=True) if not line.startswith("[W"))
+
+
 def main():
     folder = Path(tempfile.mkdtemp())
     free = [socket.socket() for _ in DRILLS]  # all at once, so that no two are the same
@@ -199,12 +215,12 @@ def main():
         name, rank = waiting.pop(pid)
         found[name]["codes"][rank] = os.waitstatus_to_exitcode(status)
         found[name]["seconds"][rank] = time.monotonic() - begun[name][0]
-        if name == "standing_still" and len(found[name]["codes"]) == 2 and rank != 1:
-            os.kill(begun[name][1][1], signal.SIGKILL)
+        if name in STILL and len(found[name]["codes"]) == WORLD - 1 and rank != STILL[name]:
+            os.kill(begun[name][1][STILL[name]], signal.SIGKILL)
     for name, result in found.items():
-        result["said"] = [(folder / f"{name}.{rank}").read_text() for rank in range(WORLD)]
+        result["said"] = [said(folder / f"{name}.{rank}") for rank in range(WORLD)]
         result["codes"] = [result["codes"][rank] for rank in range(WORLD)]
-        result["seconds"] = max(s for r, s in result["seconds"].items() if (name, r) != ("standing_still", 1))
+        result["seconds"] = max(s for r, s in result["seconds"].items() if r != STILL.get(name))
     found["amid_a_save"]["saved"] = (folder / "amid_a_save.saved").exists()
     json.dump(found, sys.stdout)
 

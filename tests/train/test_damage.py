@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 import torch
@@ -34,6 +35,35 @@ def test_the_checksum_is_that_of_the_bytes(tmp_path):
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     assert state.sidecar(path).read_text() == f"{digest}  step-0000007.pt\n"
     assert state.damage(path) == ""
+
+
+def test_everything_is_on_the_disk_before_it_takes_a_name(tmp_path, monkeypatch):
+    """Without this order a crash of the machine may leave a name without its bytes."""
+    done, fsync, replace = [], os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda fd: (done.append(("fsync", os.fstat(fd).st_ino)), fsync(fd)))
+    monkeypatch.setattr(
+        Path, "replace", lambda old, new: (done.append(("rename", old.stat().st_ino)), replace(old, new))
+    )
+    path = write(tmp_path, 7)
+    content, checksum, place = (p.stat().st_ino for p in (path, state.sidecar(path), tmp_path))
+    assert done == [("fsync", content), ("fsync", checksum), ("rename", content), ("rename", checksum),
+                    ("fsync", place)]  # fmt: skip
+
+
+def test_a_death_between_content_and_checksum_leaves_a_whole_checkpoint(tmp_path, monkeypatch):
+    """A run that repeats a step writes over the checkpoint of before, whose checksum lies there."""
+    path, replace = write(tmp_path, 7), Path.replace
+
+    def die(old, new):
+        if ".sha256." in old.name:
+            raise KeyboardInterrupt
+        return replace(old, new)
+
+    monkeypatch.setattr(Path, "replace", die)
+    with pytest.raises(KeyboardInterrupt):
+        state.save(path, {"step": 8})
+    assert state.damage(path) == ""
+    assert state.load(path)["step"] == 8
 
 
 @pytest.mark.parametrize("checksum", [True, False])

@@ -4,12 +4,15 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+from torch.distributed import HashStore
 
 from sigma_bench.data.ranks import Ranks
-from sigma_bench.train.heartbeat import CAUSE_S, MERCY_S, SILENCE_S, Heartbeat
+from sigma_bench.train.heartbeat import CAUSE_S, DONE, MERCY_S, SILENCE_S, Heartbeat
 
 TRACE = "ValueError: the 17th clip is purple"
 
@@ -53,6 +56,7 @@ def test_a_users_mistake_is_shown_without_a_traceback(drilled):
     assert found["codes"] == [1, 1, 2]
     assert "process 2 of 3 failed: the disk of the third is empty" in "".join(found["said"][:2])
     assert "Traceback" not in "".join(found["said"])
+    assert "--resume" not in "".join(found["said"])
 
 
 def test_a_notice_that_ends_one_ends_all_with_its_code(drilled):
@@ -78,6 +82,13 @@ def test_the_loss_of_the_first_which_holds_the_store_ends_the_others(drilled, dr
         assert "does not reach the others any more" in text
 
 
+def test_a_first_process_that_stands_still_with_the_store_ends_the_others(drilled):
+    found = drilled["first_standing_still"]
+    assert found["codes"] == [-9, 1, 1]
+    for text in found["said"][1:]:
+        assert "no answer for" in text
+
+
 def test_a_checkpoint_under_way_is_finished_first(drilled):
     assert drilled["amid_a_save"]["codes"] == [1, 1, 1]
     assert drilled["amid_a_save"]["saved"]
@@ -95,3 +106,27 @@ def test_alone_it_does_nothing(capsys):
     with pytest.raises(ValueError, match="x"), Heartbeat(Ranks()) as beating, beating.undisturbed():
         raise ValueError("x")
     assert capsys.readouterr().err == ""
+
+
+def test_the_first_process_waits_for_one_that_has_given_no_sign_yet():
+    """It may hold the store, in which the other is to read why all end."""
+    store, beating = HashStore(), Heartbeat(Ranks(0, 2), beat_s=20.0)
+    beating._store = store
+    late = threading.Timer(0.3, store.set, ("beat/1", DONE))
+    late.start()
+    beating._wait_for_the_others()
+    assert store.check(["beat/1"])
+    late.join()
+
+
+def test_one_that_comes_when_the_store_is_gone_says_so(monkeypatch):
+    def end(self, message, store, failure=None):
+        raise SystemExit(message)
+
+    ranks = Ranks(1, 2)
+    monkeypatch.setattr(ranks, "store", Mock(side_effect=RuntimeError("Connection was closed")))
+    monkeypatch.setattr(Heartbeat, "_end", end)
+    with pytest.raises(
+        SystemExit, match=r"process 1 of 2 does not reach the others any more \(Connection was closed\)"
+    ):
+        Heartbeat(ranks).__enter__()

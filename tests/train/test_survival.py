@@ -15,6 +15,7 @@ from sigma_bench.contracts import Stopped, UserError
 from sigma_bench.data.ranks import Ranks
 from sigma_bench.train import folder, incident, loop, state
 from sigma_bench.train.distributed import Processes
+from sigma_bench.train.keeper import Keeper
 from sigma_bench.train.plan import Plan
 from sigma_bench.train.snapshot import Training
 
@@ -142,6 +143,20 @@ def test_a_full_disk_costs_a_checkpoint_not_the_run(tmp_path, monkeypatch, capsy
     assert warned == [10, 15]
     names = {p.name for p in (tmp_path / "b" / "checkpoints").iterdir()}
     assert names == {f"step-{n:07d}.pt{end}" for n in (5, 20) for end in ("", ".sha256")}
+
+
+def test_a_checkpoint_that_the_first_process_could_not_write_is_none_for_the_others(tmp_path):
+    objective, optimizer, plan = build(20)
+    processes = Processes(Ranks(1, 2))
+    keeper = Keeper(Training(objective, optimizer, plan, processes, {}), tmp_path, None)
+    processes.any = lambda *flags: tuple(True for _ in flags)
+    assert not keeper.save()
+    assert not keeper.current
+    assert keeper.last is None
+    processes.any = lambda *flags: flags
+    assert keeper.save()
+    assert keeper.current
+    assert not (tmp_path / "checkpoints").exists()  # the first one writes
 
 
 def test_a_run_without_its_last_checkpoint_is_an_error_and_can_go_on(tmp_path, monkeypatch):
