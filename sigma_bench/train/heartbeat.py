@@ -32,8 +32,8 @@ CAUSE_S = 12.0
 """How long a process whose collective operation failed waits to learn which other one is behind it."""
 MERCY_S = 12.0
 """How long the end waits for a checkpoint that is being written."""
-FUSE_S = 20.0
-"""After so long a process that is to end is ended by force."""
+FUSE_S = 45.0
+"""After so long a process that is to end is ended by force: longer than it waits for others to leave."""
 DONE = "done"
 """The last sign of a process."""
 ADVICE = "All processes end; start them again with --resume"

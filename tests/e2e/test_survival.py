@@ -177,6 +177,10 @@ def test_a_finite_step_is_repeated_bit_for_bit(tmp_path, data_root, monkeypatch,
     half = replay(path, data_root=data_root, device="cpu", workers=1, sets=["train.precision=bf16"])
     assert half == pytest.approx(seen[3], rel=0.05)
     assert half != seen[3]
+    scaler = {**torch.amp.GradScaler("cpu").state_dict(), "scale": 1e-30}  # nothing is left of gradients in fp16
+    state.save(path, {**incident.read(path), "scaler": scaler})
+    replay(path, data_root=data_root, device="cpu", workers=1, sets=["train.precision=fp16"])
+    assert "norm of the gradient 0.0" in capsys.readouterr().err
 
 
 @pytest.mark.slow

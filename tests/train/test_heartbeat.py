@@ -11,8 +11,8 @@ from unittest.mock import Mock
 import pytest
 from torch.distributed import HashStore
 
-from sigma_bench.data.ranks import Ranks
-from sigma_bench.train.heartbeat import CAUSE_S, DONE, MERCY_S, SILENCE_S, Heartbeat
+from sigma_bench.data.ranks import FAREWELL_S, Ranks
+from sigma_bench.train.heartbeat import BEAT_S, CAUSE_S, DONE, FUSE_S, MERCY_S, SILENCE_S, Heartbeat
 
 TRACE = "ValueError: the 17th clip is purple"
 
@@ -100,6 +100,7 @@ def test_all_are_gone_within_a_minute():
     looks = 2 * 2.0
     assert SILENCE_S + looks + MERCY_S < 60
     assert CAUSE_S < SILENCE_S
+    assert 3 * BEAT_S + FAREWELL_S < FUSE_S < 60  # or the word on a user's mistake would be cut off
 
 
 def test_alone_it_does_nothing(capsys):
