@@ -42,7 +42,7 @@ class Observers:
             check(name)
         self.marks: list[str] = []
         self._watch = CollapseWatch(0)
-        self._steps_per_epoch = 1
+        self._steps_per_pass = 1.0
         self._boards: list[Board] = []
 
     def begin(self, plan: Plan, start: int) -> None:
@@ -56,7 +56,7 @@ class Observers:
         tokens = int(math.prod(self.recipe.model.grid) * self.recipe.mask.ratio) * plan.global_batch
         self._watch = CollapseWatch(warmup, clustering.prototypes if clustering else 0, tokens)
         self._watch.marks = self.marks
-        self._steps_per_epoch = plan.steps_per_epoch
+        self._steps_per_pass = plan.steps_per_epoch / self.recipe.clips.repeats
         file = self.folder / log.NAME
         if start and file.exists():
             self._watch.replay(record for record in log.read(file).records if record["step"] <= start)
@@ -86,7 +86,8 @@ class Observers:
             board.close()
 
     def _epochs(self, step: int) -> float:
-        return round(step / self._steps_per_epoch, 4)
+        """Return the passes over the data, each repeat of a video being one, as in the rows of an evaluation."""
+        return round(step / self._steps_per_pass, 4)
 
     def _show(self, record: dict[str, Any]) -> None:
         """Show a record; a board that fails (a full disk, a lost connection) is left, the training is not."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -245,8 +246,14 @@ def progress(run: Mapping[str, Any], description: Mapping[str, Any], named: bool
     told: dict[str, Any] = {"step": step, "steps": steps}
     if step >= steps or named:
         return told
-    in_epochs = per_epoch and not str(run.get("epochs", "")).endswith("steps")
-    told["epochs"] = f"{step / per_epoch:.4g}" if in_epochs else f"{step} steps"
+    whole = str(run.get("epochs", ""))
+    if per_epoch and not whole.endswith("steps"):
+        # the whole run is counted with the repeats of its videos (200 epochs of 4 are 800), its part likewise
+        counted = int(whole) if re.fullmatch("[0-9]{1,9}", whole) else 0
+        repeats = max(1, round(counted * per_epoch / steps)) if steps else 1
+        told["epochs"] = f"{repeats * step / per_epoch:.4g}"
+    else:
+        told["epochs"] = f"{step} steps"
     told["variant"] = ", ".join(part for part in (description.get("variant", ""), f"step {step} of {steps}") if part)
     return {**told, "method": ""}
 

@@ -53,6 +53,28 @@ def test_a_resumed_run_does_not_say_it_again(tmp_path, capsys):
     assert "warning: step 150: since step 50" in capsys.readouterr().err
 
 
+def test_the_record_of_the_step_it_goes_on_from_counts(tmp_path, capsys):
+    feed(observers(tmp_path), tmp_path, range(10, 160, 10), target_std=0.05)
+    assert "warning: step 150" in capsys.readouterr().err
+    feed(observers(tmp_path), tmp_path, range(160, 310, 10), start=150, target_std=0.05)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("used", "said"), [(0.2, True), (0.3, False)])
+def test_all_masked_tokens_of_a_step_could_use_the_prototypes(tmp_path, capsys, used, said):
+    feed(observers(tmp_path, "sigma_mlp"), tmp_path, range(10, 410, 10), used_prototypes=used)
+    assert ("prototypes are used" in capsys.readouterr().err) is said
+
+
+def test_repeats_of_a_video_are_counted_as_passes(tmp_path):
+    recipe = load.recipe("sigma_mlp_motion", data="miniature", size="nano", profile="mgmae_schedule")
+    found = Observers(recipe, tmp_path)
+    found.begin(PLAN, 0)
+    record = {"step": 27}
+    found.on_log(record)
+    assert (recipe.clips.repeats, record["epochs"]) == (4, 2.0)
+
+
 def test_metrics_of_a_checkpoint_are_returned_and_shown(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

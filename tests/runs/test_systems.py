@@ -136,6 +136,22 @@ def test_a_checkpoint_before_the_end_says_its_step_and_joins_no_published_row(tm
     assert (whole.description["method"], whole.description["epochs"]) == ("SIGMA-MLP", "8")
     assert "variant" not in whole.description
     assert (whole.description["step"], whole.description["steps"]) == (800, 800)
+    last = in_mid_run(tmp_path / "c.pt", 799, numbers, **PUBLISHED, epochs="8").description
+    assert (last["method"], last["variant"], last["epochs"]) == ("", "step 799 of 800", "7.99")
+
+
+@pytest.mark.parametrize(
+    ("epochs", "per_epoch", "told"),
+    [("800", 439, "400"), ("200", 439, "100"), ("9" * 5000, 439, "100"), ("1600+400", 439, "100"), ("", 439, "100")],
+)
+def test_a_part_of_a_run_is_counted_in_the_epochs_of_the_whole(epochs, per_epoch, told):
+    run = {"step": 100 * per_epoch, "steps": 200 * per_epoch, "steps_per_epoch": per_epoch, "epochs": epochs}
+    assert progress(run, {})["epochs"] == told
+
+
+def test_schedules_of_one_epoch_more_than_is_reported_have_no_repeats():
+    run = {"step": 200, "steps": 8010, "steps_per_epoch": 10, "epochs": "800"}
+    assert progress(run, {})["epochs"] == "20"
 
 
 def test_a_run_whose_length_is_in_steps_says_steps(tmp_path):
