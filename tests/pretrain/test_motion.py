@@ -118,6 +118,23 @@ def test_holes_take_the_initial_map_or_nothing():
     assert torch.equal(empty[:, 3:], initial[0, :, :-3])
 
 
+def test_only_an_exact_zero_is_a_hole():
+    initial = torch.rand(1, 8, 8) * 1e-7 + 1e-8  # as far from the Gaussians as this, and yet no hole
+    steps = warp_steps(2, 0)
+    flow = Uniform((1, 0))(torch.zeros(1, 3, 2, 8, 8), [step.pair for step in steps])
+    found = carried_maps(initial, flow, steps, 0, "consist")[0, 1]
+    assert torch.equal(found[:, 1:], initial[0, :, :-1])
+    assert torch.equal(found[:, 0], initial[0, :, 0])
+
+
+@pytest.mark.parametrize("compat", [False, True])
+def test_as_many_tokens_are_drawn_as_a_tube_mask_shows(compat):
+    drawn = initial_map("token_rand", (14, 14), 2, 0.9, np.random.default_rng(0), compat)
+    assert (drawn == 1).sum() == 20 * 4  # of which the released code shows 19 in a slice
+    bright = initial_map("mix_gauss", (14, 14), 16, 0.9, np.random.default_rng(0), compat)
+    assert np.unique(bright[7::16, 7::16].round(4), return_counts=True)[1][-1] == 20
+
+
 def test_half_pixels_are_averaged():
     initial = torch.rand(1, 12, 12)
     steps = warp_steps(2, 0)
@@ -260,6 +277,7 @@ def test_gaussians_peak_at_their_tokens():
     found = gaussians(np.array([7]), (4, 3), 5)
     assert np.unravel_index(found.argmax(), found.shape) == (12, 7)
     assert found[12, 2] == pytest.approx(np.exp(-1))
+    assert found[7, 7] == found[17, 7] == pytest.approx(np.exp(-1))
     assert squares(np.array([7]), (4, 3), 5)[10:15, 5:10].sum() == 25
 
 

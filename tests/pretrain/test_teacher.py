@@ -20,7 +20,7 @@ from sigma_bench.spec.recipe_target import TeacherTarget
 from sigma_bench.train.optim import pretraining_groups
 
 COLOURS = (IMAGENET_MEAN, IMAGENET_STD)
-HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+HALF = ((0.5, 0.45, 0.4), (0.3, 0.25, 0.2))
 SIZES = {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 2, "num_heads": 2}
 CFG = {"input_size": (3, 32, 32), "mean": IMAGENET_MEAN, "std": IMAGENET_STD, "fixed_input_size": True}
 HUB = {"hf_hub_id": "nobody/teacher", "url": "https://example.org/dino_teacher.pth"}

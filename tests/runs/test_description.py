@@ -105,7 +105,9 @@ def test_settings_that_keep_the_name(setting):
 @pytest.mark.parametrize(
     "setting",
     ["train.global_batch=320", "train.epochs=400", "clustering.epsilon=0.03", "clustering.balance=micro",
-     "mask.ratio=0.8", "published=[]", "variant=x", "method=MVD"],
+     "mask.ratio=0.8", "train.min_lr=1e-6", "train.weight_decay=0.1", "train.betas=[0.9,0.999]",
+     "train.warmup_epochs=20", "clips.stride=2", "clips.crop=resize", "train.lr_per=512", "target.dim=128",
+     "published=[]", "variant=x", "method=MVD"],
 )  # fmt: skip
 def test_settings_that_lose_the_name(setting):
     recipe = load.recipe("sigma_mlp", sets=[setting, "train.seed=1"])

@@ -31,6 +31,38 @@ def test_names_are_the_paths_below_the_folder():
     assert {name for name, _ in load.listing("recipes")} == set(roots.names("pretrain"))
 
 
+@pytest.mark.parametrize("name", [*EVERY, *(f"ablations/{name}" for name in ABLATIONS)])
+def test_what_all_official_runs_have_in_common(name):
+    path = roots.find("pretrain", name)
+    source = load.named(load.load_yaml(path), "name", "pretrain", name, path, None)
+    for choice in combinations(source, load.RECIPE_BLOCKS, {}):
+        data, size, profile = (choice[block] for block in load.RECIPE_BLOCKS)
+        if data not in LISTS or size == "nano":
+            continue
+        made = load.build_recipe(source, choice)
+        train, model = made.train, made.model
+        mgmae = profile == "mgmae_schedule"
+        assert (train.base_lr, train.lr_per) == ((1.0e-3, 1024) if mgmae else (1.5e-4, 256)), choice
+        assert (train.epochs, train.warmup_epochs) == ((200, 20) if mgmae else (train.epochs, 40)), choice
+        assert train.epochs in (200, 800, 801, 1601, 2400, 2401), choice
+        assert (train.min_lr, train.weight_decay, train.betas) == (1e-5, 0.05, (0.9, 0.95)), choice
+        assert (made.clips.stride, made.clips.crop, made.clips.repeats) == (
+            4 if data == "k400" else 2,
+            "multi_scale",
+            4 if mgmae else 1,
+        ), choice
+        assert (model.size, model.image_size, model.frames, model.tubelet, model.patch) == (size, 224, 16, 2, 16)
+        assert model.decoder_depth == (12 if size in ("large", "huge") else 4), choice
+        assert made.mask.ratio == 0.9, choice
+        if made.clustering:
+            assert (made.clustering.iterations, made.clustering.temperature) == (10, 0.1), choice
+            large = data == "ssv2" and size != "small"
+            assert made.clustering.epsilon == (0.03 if large else 0.05), choice
+            assert made.clustering.assignments == ("soft" if profile in ("paper", "sinkhorn_ce_soft") else "hard")
+        if data == "mini_ssv2" and not mgmae:
+            assert (train.global_batch, train.epochs) == (128, 800 if profile == "paper" else 801), choice
+
+
 @pytest.mark.parametrize(
     ("data", "size", "profile", "batch", "rate", "epochs", "epsilon"),
     [
