@@ -23,6 +23,7 @@ from sigma_bench.runs.verify import (
     reconstruction,
     sigma,
     sinkhorn,
+    views,
 )
 from sigma_bench.runs.verify.record import Comparison, Record, exit_code
 from sigma_bench.runs.verify.render import as_json as json_lines
@@ -49,6 +50,7 @@ CHECKS: dict[str, Callable[[Golden], None]] = {
     "pos_embed_1d_sincos.pt": positions.check,
     "frame_sampling.json": frames.check,
     "optim_schedules.json": optimiser.check,
+    "view_averaging.json": views.check,
 }
 """File name -> check; every other `feat_*.pt` goes to `features.check` besides."""
 SUFFIXES = frozenset({".pt", ".pth", ".json", ".npz", ".safetensors", ".bin"})
