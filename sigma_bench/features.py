@@ -19,7 +19,7 @@ import pyarrow as pa
 import torch
 from filelock import FileLock, Timeout
 
-from sigma_bench.contracts import Encoder, Run, Tokens, UserError
+from sigma_bench.contracts import Encoder, Run, UserError
 from sigma_bench.data import files, transforms
 from sigma_bench.data.decode import stills
 from sigma_bench.data.decode.backends import pick
@@ -29,6 +29,7 @@ from sigma_bench.data.load import WHERE
 from sigma_bench.data.ranks import Ranks, share
 from sigma_bench.data.views import DECODER, Views, requests, sample_views
 from sigma_bench.models.fingerprint import fingerprint
+from sigma_bench.models.pooling import pool_tokens
 from sigma_bench.progress import Reporter, say
 
 GIVEN_UP = "given up: "
@@ -72,15 +73,6 @@ class Features:
     ok_N: np.ndarray
     errors: dict[str, str]
     origin: dict[str, Any]
-
-
-def pool_tokens(tokens: Tokens, pool: str) -> torch.Tensor:
-    """Return one vector a clip (B, D): the mean over all tokens, or the class token."""
-    if pool == "cls":
-        if tokens.cls_BD is None:
-            raise UserError("pool: cls asked of an encoder without a class token; use pool: mean")
-        return tokens.cls_BD
-    return tokens.patch_BTHWD.flatten(1, 3).mean(1)
 
 
 def content_sha256(index: Index) -> str:
@@ -266,7 +258,7 @@ def _part(encoder: Encoder, index: Index, asked: Asked, run: Run, folder: Path, 
                     continue
                 decoders[str(result.info.get("backend"))] += 1
                 places.append(place)
-                clips += sample_views(result, views, spec.image_size, run.device)
+                clips += sample_views(result, views, spec, run.device)
             if places:
                 found = _encode(encoder, torch.stack(clips), run, asked.layer, asked.norm, asked.pool)
                 values[places] = _finite(found.reshape(len(places), views.count, -1), [rows[p] for p in places], index)

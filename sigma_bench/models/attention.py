@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from sigma_bench.models.drop_path import kept
 from sigma_bench.models.vit import EPS, Mlp
 
 Turns = tuple[torch.Tensor, torch.Tensor]
@@ -36,7 +37,7 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-    """A pre-LN transformer block, without layer scale."""
+    """A pre-LN transformer block, without layer scale; `drop_path` is its rate of stochastic depth, 0 unless set."""
 
     def __init__(self, dim: int, heads: int, mlp_hidden: int) -> None:
         super().__init__()
@@ -44,12 +45,12 @@ class Block(nn.Module):
         self.attn = Attention(dim, heads)
         self.norm2 = nn.LayerNorm(dim, eps=EPS)
         self.mlp = Mlp(dim, mlp_hidden)
+        self.drop_path = 0.0
 
     def forward(self, x_BND: torch.Tensor, turns: Turns | None = None) -> torch.Tensor:
         """Return the tokens after the block, (B, N, D)."""
-        x_BND = x_BND + self.attn(self.norm1(x_BND), turns)
-        out: torch.Tensor = x_BND + self.mlp(self.norm2(x_BND))
-        return out
+        x_BND = x_BND + kept(self.attn(self.norm1(x_BND), turns), self.drop_path, self.training)
+        return x_BND + kept(self.mlp(self.norm2(x_BND)), self.drop_path, self.training)
 
 
 def turn(x: torch.Tensor, turns: Turns) -> torch.Tensor:

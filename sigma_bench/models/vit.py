@@ -12,12 +12,15 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from sigma_bench.contracts import EncoderSpec, Tokens, UserError, Verified
+from sigma_bench.models.drop_path import kept
 from sigma_bench.models.positions import sincos_1d
 from sigma_bench.models.selection import block_of, check_clips, take, token_ids
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 EPS = 1e-6
+FIRST = ("patch_embed.", "pos_embed", "cls_token", "mask_token")
+"""Beginnings of names of parameters before the first block."""
 MAX_LOG_SCALE = 4.6052
 """Bound of the learned scale of cosine attention: log 100, to the digits of the released code."""
 
@@ -111,7 +114,7 @@ class Mlp(nn.Module):
 
 
 class Block(nn.Module):
-    """A pre-LN transformer block, without layer scale."""
+    """A pre-LN transformer block, without layer scale; `drop_path` is its rate of stochastic depth, 0 unless set."""
 
     def __init__(
         self, dim: int, heads: int, mlp_hidden: int | None = None, eps: float = EPS, cosine: bool = False
@@ -121,12 +124,12 @@ class Block(nn.Module):
         self.attn = Attention(dim, heads, cosine)
         self.norm2 = nn.LayerNorm(dim, eps=eps)
         self.mlp = Mlp(dim, mlp_hidden or 4 * dim)
+        self.drop_path = 0.0
 
     def forward(self, x_BND: torch.Tensor) -> torch.Tensor:
         """Return the tokens after the block, (B, N, D)."""
-        x_BND = x_BND + self.attn(self.norm1(x_BND))
-        out: torch.Tensor = x_BND + self.mlp(self.norm2(x_BND))
-        return out
+        x_BND = x_BND + kept(self.attn(self.norm1(x_BND)), self.drop_path, self.training)
+        return x_BND + kept(self.mlp(self.norm2(x_BND)), self.drop_path, self.training)
 
 
 def through(blocks: Iterable[nn.Module], x_BND: torch.Tensor, recompute: bool) -> torch.Tensor:
@@ -275,7 +278,7 @@ class VideoViT(nn.Module):
         """Return the depth of a parameter for layer-wise rates: 0 embedding, k + 1 block k, then what follows."""
         if name.startswith("blocks."):
             return int(name.split(".")[1]) + 1
-        return 0 if name.startswith(("patch_embed.", "cls_token")) else len(self.blocks) + 1
+        return 0 if name.startswith(FIRST) else len(self.blocks) + 1
 
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
         """Return all tokens after the last block and norm, (B, N, D)."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import nn
 
 NEVER_DECAYED = frozenset({"pos_embed", "cls_token", "mask_token"})
+TABLES = NEVER_DECAYED | {"time_embed"}
+"""Learned tables and tokens of all encoders that can be finetuned."""
 
 
 def pretraining_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -29,6 +31,52 @@ def pretraining_groups(model: nn.Module, weight_decay: float) -> list[dict[str, 
             (plain if exempt else decayed)[name] = parameter
     groups = ((plain, 0.0), (decayed, weight_decay))
     return [{"params": list(g.values()), "weight_decay": w, "names": list(g)} for g, w in groups if g]
+
+
+def finetuning_groups(
+    model: nn.Module, weight_decay: float, layer_decay: float, layer_of: Callable[[str], int], last: int
+) -> list[dict[str, Any]]:
+    """Split the trainable parameters by depth and by whether they decay, for rates that shrink towards the input.
+
+    A parameter of layer i learns at layer_decay ** (last - i) of the rate: layer 0 is the embedding, k + 1 block k, and
+    `last` what follows the blocks (norms, head). Not decayed are vectors, every `.bias`, and the learned tables and
+    tokens, told by the last part of their name. The rule of the VideoMAE family (`optim_factory.py`,
+    `get_parameter_groups`).
+
+    Args:
+        model: The module whose parameters are trained.
+        weight_decay: Decay of matrices.
+        layer_decay: Ratio of the rates of neighbouring layers; 1 for one rate.
+        layer_of: Layer of a parameter, by its name.
+        last: Greatest layer: the number of blocks + 1.
+
+    Returns:
+        Groups with the keys `params`, `weight_decay`, `lr_scale` (which the loop multiplies into the rate) and
+        `names`, by ascending layer, each layer's undecayed one first.
+
+    Raises:
+        ValueError: The ratio is not in (0, 1], or a parameter lies outside layers 0 to `last`.
+    """
+    if not 0 < layer_decay <= 1:
+        raise ValueError(f"layer decay {layer_decay}; expected more than 0, at most 1")
+    groups: dict[tuple[int, bool], dict[str, nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            layer = layer_of(name)
+            if not 0 <= layer <= last:
+                raise ValueError(f"parameter {name} is of layer {layer}; expected 0 to {last}")
+            table = name.rsplit(".", 1)[-1] in TABLES
+            decays = parameter.ndim > 1 and not name.endswith(".bias") and not table
+            groups.setdefault((layer, decays), {})[name] = parameter
+    return [
+        {
+            "params": list(held.values()),
+            "weight_decay": weight_decay if decays else 0.0,
+            "lr_scale": layer_decay ** (last - layer),
+            "names": list(held),
+        }
+        for (layer, decays), held in sorted(groups.items(), key=lambda item: item[0])
+    ]
 
 
 def adamw(

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from sigma_bench.models.masked import masked_model
-from sigma_bench.train.optim import adamw, pretraining_groups
+from sigma_bench.models.vit import VideoViT
+from sigma_bench.train.optim import adamw, finetuning_groups, pretraining_groups
 from sigma_bench.train.schedule import cosine_with_warmup
 
 
@@ -44,3 +45,23 @@ def test_short_schedules(total, warmup):
 def test_a_warm_up_that_does_not_fit_is_an_error(warmup):
     with pytest.raises(ValueError, match="does not fit"):
         cosine_with_warmup(1.0, 0.0, 10, warmup)
+
+
+def test_finetuning_groups_hold_every_trainable_parameter_once():
+    model = VideoViT(16, 8, 2, 2, 12, 3, 2)
+    model.patch_embed.proj.bias.requires_grad_(False)
+    groups = finetuning_groups(model, 0.05, 0.75, model.layer_of, 4)
+    held = [id(p) for g in groups for p in g["params"]]
+    assert sorted(held) == sorted(id(p) for p in model.parameters() if p.requires_grad)
+    assert sorted({g["lr_scale"] for g in groups}) == [0.75**k for k in (4, 3, 2, 1, 0)]
+    one_rate = finetuning_groups(model, 0.05, 1.0, model.layer_of, 4)
+    assert {g["lr_scale"] for g in one_rate} == {1}
+
+
+@pytest.mark.parametrize(
+    ("decay", "last", "message"), [(0.0, 4, "at most 1"), (1.1, 4, "at most 1"), (0.5, 2, "of layer 3")]
+)
+def test_a_decay_or_a_layer_out_of_range_is_an_error(decay, last, message):
+    model = VideoViT(16, 8, 2, 2, 12, 3, 2)
+    with pytest.raises(ValueError, match=message):
+        finetuning_groups(model, 0.05, decay, model.layer_of, last)
