@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import signal
 import socket
@@ -178,11 +177,6 @@ def test_a_finite_step_is_repeated_bit_for_bit(tmp_path, data_root, monkeypatch,
     half = replay(path, data_root=data_root, device="cpu", workers=1, sets=["train.precision=bf16"])
     assert half == pytest.approx(seen[3], rel=0.05)
     assert half != seen[3]
-    scaler = {**torch.amp.GradScaler("cpu").state_dict(), "scale": 1e-30}  # little is left of gradients in fp16
-    state.save(path, {**incident.read(path), "scaler": scaler})
-    replay(path, data_root=data_root, device="cpu", workers=1, sets=["train.precision=fp16"])
-    norms = [float(re.search("norm of the gradient ([0-9.]+)", text)[1]) for text in (said, capsys.readouterr().err)]
-    assert 0 < norms[1] < 0.5 * norms[0]
 
 
 @pytest.mark.slow
