@@ -82,7 +82,9 @@ def masking_figure(masking: Masking) -> Path:
     )
     again = " (some stand more than once: the video is short)" if len(set(indices)) < len(indices) else ""
     heading = f"16 frames, {masking.stride} apart{again}, flow by {METHODS[masking.flow]}, seed {masking.seed}"
-    block = Block(heading + (", as the released MGMAE" if masking.mgmae_compat else ""), strips, _legend(full))
+    block = Block(
+        heading + (", as the released MGMAE" if masking.mgmae_compat else ""), strips, _legend(full, masking.stride)
+    )
     name = masking.clip.name if masking.clip.is_file() else "/".join(masking.clip.resolve().parts[-2:])
     title = f"Masking {100 * masking.ratio:g} % of the tokens of {name}"
     sheet.write(file, sheet.draw(title, [block], PRINT))
@@ -190,7 +192,7 @@ def _with_wheel(picture: Picture) -> Picture:
     return out
 
 
-def _legend(full: float) -> tuple[tuple[Colour, str], ...]:
+def _legend(full: float, stride: int) -> tuple[tuple[Colour, str], ...]:
     import matplotlib
 
     sides = {"right": (1, 0), "down": (0, 1), "left": (-1, 0), "up": (0, -1)}
@@ -201,12 +203,16 @@ def _legend(full: float) -> tuple[tuple[Colour, str], ...]:
     ends = [_colour(255 * np.array(matplotlib.colormaps["magma"](end)[:3])) for end in (0.0, 1.0)]
     return (
         *moves,
-        (sheet.VOID_COLOUR, f"still (full colour: {full:.1f} pixels a frame)"),
+        (sheet.VOID_COLOUR, f"still (full colour: {full:.1f} pixels in {_frames(stride)})"),
         (ends[0], "visibility 0"),
         (ends[1], "visibility 1"),
         (OUTLINE, "visible token"),
         (PAPER, "hidden token"),
     )
+
+
+def _frames(stride: int) -> str:
+    return f"{stride} frames of the video" if stride > 1 else "a frame of the video"
 
 
 def _colour(values: NDArray[np.generic]) -> Colour:
