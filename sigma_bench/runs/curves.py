@@ -147,6 +147,9 @@ def _measured(path: Path, run: Curves, rows: Path) -> None:
             found.setdefault((f"{EVAL}{row.task}/{row.metric}", steps[row.checkpoint_sha256]), []).append(row.value)
     for (name, step), values in sorted(found.items()):
         run.values.setdefault(name, {})[step] = fmean(values)
+        last = max(run.epochs, default=0)
+        if last > 0 and step not in run.epochs:  # nothing was logged at this step; epochs are even in steps
+            run.epochs[step] = round(run.epochs[last] / last * step, 4)
         run.values[name] = dict(sorted(run.values[name].items()))
 
 
