@@ -136,7 +136,7 @@ class Index:
         rows = [Sample(*row) for row in samples]
         columns = list(zip(*rows, strict=True)) if rows else [()] * len(SCHEMA)
         try:
-            arrays = [_array(column, field) for column, field in zip(columns, SCHEMA, strict=True)]
+            arrays = [_column(name, split, column, field) for column, field in zip(columns, SCHEMA, strict=True)]
         except UnicodeEncodeError as error:
             raise UserError(f"{name}/{split}: the name {error.object!r} is no UTF-8; rename the file") from error
         index = cls(name, split, Path(root), tuple(classes), pa.table(arrays, schema=SCHEMA), tuple(notes))
@@ -239,8 +239,27 @@ class Index:
                 )
 
 
+def _column(name: str, split: str, column: Sequence[object], field: pa.Field) -> pa.Array:
+    """Return a column; a value of another type, as a label that is text, is told with its row."""
+    try:
+        return _array(column, field)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+        for row, value in enumerate(column):
+            try:
+                _array([value], field)
+            except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+                raise UserError(
+                    f"{name}/{split}: row {row}: {field.name} is {str(value)[:60]!r} ({type(value).__name__}); "
+                    f"expected {field.type}"
+                    + (". Labels are the numbers of their names in `classes`" if field.name == "label" else "")
+                ) from error
+        raise
+
+
 def _array(column: Sequence[object], field: pa.Field) -> pa.Array:
     if pa.types.is_list(field.type) and pa.types.is_struct(field.type.value_type):
         named = [None if cell is None else [entry._asdict() for entry in cell] for cell in column]  # type: ignore[attr-defined]
         return pa.array(named, field.type)
+    if pa.types.is_integer(field.type) and any(isinstance(value, float) for value in column):
+        raise pa.ArrowInvalid("a float would be rounded")
     return pa.array(column, field.type)

@@ -120,20 +120,29 @@ def holdout(index: Index, share: float, seed: int) -> tuple[Index, Index]:
         raise ValueError(f"share is {share}; expected a number between 0 and 1")
     _labelled(index, "a hold-out part")
     groups, group_of = np.unique(np.asarray(index.table.column("group").to_pylist()), return_inverse=True)
-    counts = np.zeros((len(groups), len(index.classes)), dtype=np.int64)
-    np.add.at(counts, (group_of, index.labels), 1)
-    total, held = counts.sum(0), np.zeros(len(index.classes), dtype=np.int64)
+    # the (group, class) pairs that occur, group by group: a table of all would not fit where each picture is a group
+    pairs, sizes = np.unique(group_of * len(index.classes) + index.labels, return_counts=True)
+    pair_group, pair_label = np.divmod(pairs, len(index.classes))
+    first = np.searchsorted(pair_group, np.arange(len(groups) + 1))
+    total = np.bincount(index.labels, minlength=len(index.classes))
+    held = np.zeros_like(total)
     out = np.zeros(len(groups), dtype=bool)
-    order = np.random.RandomState(seed).permutation(len(groups))
-    for label in np.argsort((counts > 0).sum(0), kind="stable"):
-        for group in order[counts[order, label] > 0]:
-            after = held + counts[group]
-            if out[group] or np.any((after == total) & (counts[group] > 0)):
+    turn = np.argsort(np.random.RandomState(seed).permutation(len(groups)))[pair_group]
+    by_label = np.lexsort((turn, pair_label))
+    groups_of_label = np.bincount(pair_label, minlength=len(index.classes))
+    last = np.cumsum(groups_of_label)
+    for label in np.argsort(groups_of_label, kind="stable"):
+        for group in pair_group[by_label[last[label] - groups_of_label[label] : last[label]]]:
+            own = slice(first[group], first[group + 1])
+            labels, size = pair_label[own], sizes[own]
+            if out[group] or np.any(held[labels] + size == total[labels]):
                 continue
-            gap, gap_after = share * total[label] - held[label], share * total[label] - after[label]
+            gap = share * total[label] - held[label]
+            gap_after = gap - size[labels == label][0]
             if held[label] and abs(gap_after) >= abs(gap):
                 break
-            out[group], held = True, after
+            out[group] = True
+            held[labels] += size
     if not out.any():
         raise UserError(
             f"{index.name}/{index.split}: no group can be held out, since each holds all samples of some class"

@@ -13,6 +13,8 @@ from sigma_bench.data.decode.pool import Result
 from sigma_bench.data.index import Index
 from sigma_bench.data.load import ClipRequest, where
 
+STILL = "still"
+"""Sampling of pictures: one frame, of a video one of as many as clips, spread evenly, is shown in all of a clip."""
 DECODER = "auto"
 """Decoder of evaluations: one for every file alike, see `data.decode.backends`."""
 
@@ -22,7 +24,7 @@ class Views:
     """Which views of each sample are encoded.
 
     Attributes:
-        sampling: Temporal rule, a name of `data.clips`.
+        sampling: Temporal rule, a name of `data.clips`, or `STILL`.
         clips: Temporal clips of a sample.
         crops: Spatial crops of a clip: 1 or 3, or 1 random crop with `box` "random_resized".
         stride: Frames between two frames of a clip.
@@ -47,12 +49,12 @@ class Views:
 
 def requests(index: Index, views: Views, spec: EncoderSpec, rows: Sequence[int]) -> Iterator[ClipRequest]:
     """Yield the requests of some rows of `index`, in their order; what is random depends on seed and row alone."""
-    sample = where(index)
+    sample, still = where(index), views.sampling == STILL
     for row in rows:
         yield ClipRequest(
             **sample(row),
-            sampling=views.sampling,
-            frames=spec.frames,
+            sampling="dense_test" if still else views.sampling,
+            frames=1 if still else spec.frames,
             stride=views.stride,
             clips=views.clips,
             box=views.box,
@@ -63,15 +65,18 @@ def requests(index: Index, views: Views, spec: EncoderSpec, rows: Sequence[int])
         )
 
 
-def sample_views(result: Result, views: Views, size: int, device: str) -> list[torch.Tensor]:
-    """Return the V views uint8 (3, T, S, S) of one decoded sample: clip by clip, crop by crop."""
+def sample_views(result: Result, views: Views, spec: EncoderSpec, device: str) -> list[torch.Tensor]:
+    """Return the V views uint8 (3, T, S, S) of one decoded sample: clip by clip, crop by crop.
+
+    A still is decoded and resized once and repeated here.
+    """
     assert result.arrays is not None
     flips = result.info.get("flips") or [False] * len(result.arrays)
     made: list[torch.Tensor] = []
     for array, flip in zip(result.arrays, flips, strict=True):
         frames = torch.from_numpy(array).to(device)
         if views.box == "full":
-            made += transforms.test_crops(frames, size, views.crops)
+            made += transforms.test_crops(frames, spec.image_size, views.crops)
         else:
-            made.append(transforms.to_clip(frames, size, bool(flip)))
-    return made
+            made.append(transforms.to_clip(frames, spec.image_size, bool(flip)))
+    return [clip.expand(-1, spec.frames, -1, -1) for clip in made] if views.sampling == STILL else made

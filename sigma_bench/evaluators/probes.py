@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -10,6 +10,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+LOGITS = 2**25
+"""At most so many logits are held at a time in prediction."""
 
 
 @dataclass(frozen=True)
@@ -29,16 +32,23 @@ class Probes:
     mean_D: torch.Tensor
     std_D: torch.Tensor
 
-    def probabilities(self, features_NVD: np.ndarray, chunk: int = 4096) -> np.ndarray:
+    def probabilities(self, features_NVD: np.ndarray) -> np.ndarray:
         """Return the class probabilities (G, N, C), the mean of the softmax over the V views."""
-        device = self.weight_GCD.device
-        parts = []
-        for start in range(0, len(features_NVD), chunk):
-            x = torch.from_numpy(np.array(features_NVD[start : start + chunk], dtype=np.float32)).to(device)
+        return np.concatenate(list(self._chunks(features_NVD, np.arange(len(features_NVD)))), axis=1)
+
+    def predictions(self, features_NVD: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Return the most probable class (G, M) of M of the N samples, holding the probabilities of a few."""
+        return np.concatenate([p.argmax(-1) for p in self._chunks(features_NVD, rows)], axis=1)
+
+    def _chunks(self, features_NVD: np.ndarray, rows: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield the probabilities of so many rows at a time that the logits stay below `LOGITS`; of none, one empty."""
+        device, (settings, classes) = self.weight_GCD.device, self.bias_GC.shape
+        size = max(1, LOGITS // (settings * classes * features_NVD.shape[1]))
+        for start in range(0, max(1, len(rows)), size):
+            x = torch.from_numpy(np.array(features_NVD[rows[start : start + size]], dtype=np.float32)).to(device)
             x = (x - self.mean_D) / self.std_D
             logits = torch.einsum("nvd,gcd->gnvc", x, self.weight_GCD) + self.bias_GC[:, None, None]
-            parts.append(logits.softmax(-1).mean(2).cpu())
-        return torch.cat(parts, 1).numpy() if parts else np.zeros((len(self.weight_GCD), 0, self.bias_GC.shape[1]))
+            yield logits.softmax(-1).mean(2).cpu().numpy()
 
 
 def grid(rates: Sequence[float], weight_decays: Sequence[float]) -> list[Setting]:

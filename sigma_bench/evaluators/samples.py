@@ -78,6 +78,39 @@ def _read(name: str, folder: Path, split: str, fold: int) -> Index:
     return index
 
 
+def check(task: Any, lists: Lists) -> None:
+    """Refuse lists that a classifier cannot be trained and tested on.
+
+    Raises:
+        UserError: A list is empty or lacks labels, the two name other classes, or all training samples are of one.
+    """
+    train, test = lists.train, lists.test
+    for index in (train, test):
+        where = f"{task.id}: list '{index.split}' of {index.name} in {index.root}"
+        if index.count == 0:
+            raise UserError(f"{where} is empty; expected samples to train and test on. Is the list file complete?")
+        bare = np.flatnonzero(index.labels < 0)
+        if len(bare):
+            raise UserError(
+                f"{where}: {len(bare)} of {index.count} samples have no label, the first is {index.ids[bare[0]]}; "
+                "expected one class each. Name a labelled list in dataset.train or dataset.test"
+            )
+    if train.classes != test.classes:
+        pairs = zip((*train.classes, None), (*test.classes, None), strict=False)
+        number, (one, other) = next((n, pair) for n, pair in enumerate(pairs) if pair[0] != pair[1])
+        raise UserError(
+            f"{task.id}: list '{train.split}' of {train.name} has {len(train.classes)} classes, '{test.split}' has "
+            f"{len(test.classes)}; class {number} is {one or 'missing'} in one and {other or 'missing'} in the other. "
+            "A classifier needs the same classes in the same order in both"
+        )
+    if len(np.unique(train.labels)) < 2:
+        name = train.classes[train.labels[0]]
+        raise UserError(
+            f"{task.id}: all {train.count} samples of list '{train.split}' of {train.name} are of class '{name}'; "
+            "expected two classes or more, nothing can be told apart. With --limit: take more samples"
+        )
+
+
 def counts(index: Index, decoded: int) -> Counts:
     """Return how many samples the list names, how many are on disk, how many were decoded."""
     return Counts(index.count, index.count - len(index.missing()), decoded)

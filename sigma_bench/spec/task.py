@@ -50,7 +50,9 @@ class Clips(Spec):
     frames: Count
     """Frames of a clip; an encoder of another number keeps the time span of frames x stride."""
     stride: Count
-    sampling: Literal["dense", "segments"]
+    sampling: Literal["dense", "segments", "still"]
+    """Windows of frames x stride, one frame of each of equal parts, or one frame repeated (pictures); the last two
+    have no stride."""
 
 
 class Views(Spec):

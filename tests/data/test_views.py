@@ -7,7 +7,7 @@ import pytest
 
 from sigma_bench.contracts import EncoderSpec
 from sigma_bench.data.index import Index, Sample
-from sigma_bench.data.views import Views, requests, sample_views
+from sigma_bench.data.views import STILL, Views, requests, sample_views
 
 SPEC = EncoderSpec("test", "none", 3, 1, 1, 2, 8, 4, 16, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), 3, False)
 TRAIN = Views("dense_train", 2, 1, 3, "random_resized", True, 7)
@@ -37,8 +37,8 @@ def clip(size=16):
 
 def test_each_clip_is_mirrored_as_was_drawn_for_it():
     one, two = clip(), clip()[::-1]
-    plain = sample_views(decoded(one, two), TRAIN, 16, "cpu")
-    mixed = sample_views(decoded(one, two, flips=[False, True]), TRAIN, 16, "cpu")
+    plain = sample_views(decoded(one, two), TRAIN, SPEC, "cpu")
+    mixed = sample_views(decoded(one, two, flips=[False, True]), TRAIN, SPEC, "cpu")
     assert [tuple(view.shape) for view in plain] == [(3, 8, 16, 16)] * 2
     np.testing.assert_array_equal(plain[0], one.transpose(3, 0, 1, 2))
     np.testing.assert_array_equal(mixed[0], plain[0])
@@ -48,9 +48,9 @@ def test_each_clip_is_mirrored_as_was_drawn_for_it():
 
 def test_test_views_go_clip_by_clip_and_crop_by_crop():
     wide = [np.repeat(clip(), 3, axis=2) + number for number in (0, 1)]
-    views = sample_views(decoded(*wide), TEST, 16, "cpu")
+    views = sample_views(decoded(*wide), TEST, SPEC, "cpu")
     assert len(views) == TEST.count == 6
-    alone = [sample_views(decoded(one), TEST, 16, "cpu") for one in wide]
+    alone = [sample_views(decoded(one), TEST, SPEC, "cpu") for one in wide]
     for found, expected in zip(views, [*alone[0], *alone[1]], strict=True):
         np.testing.assert_array_equal(found, expected)
     np.testing.assert_array_equal(views[0], wide[0][:, :, :16].transpose(3, 0, 1, 2).astype(np.uint8))
@@ -58,4 +58,14 @@ def test_test_views_go_clip_by_clip_and_crop_by_crop():
 
 def test_a_flip_missing_for_a_clip_is_an_error():
     with pytest.raises(ValueError, match="zip"):
-        sample_views(decoded(clip(), clip(), flips=[True]), TRAIN, 16, "cpu")
+        sample_views(decoded(clip(), clip(), flips=[True]), TRAIN, SPEC, "cpu")
+
+
+def test_a_still_is_decoded_once_a_clip_and_shown_in_every_frame():
+    views = Views(STILL, 2, 1, 1, "random_resized", True, 7)
+    [asked] = requests(index(5), views, SPEC, [4])
+    assert (asked.sampling, asked.frames, asked.clips, asked.seed) == ("dense_test", 1, 2, (7, 4))
+    one, two = clip()[:1], clip()[1:2]
+    for found, picture in zip(sample_views(decoded(one, two), views, SPEC, "cpu"), (one, two), strict=True):
+        assert found.shape == (3, SPEC.frames, 16, 16)
+        np.testing.assert_array_equal(found, np.repeat(picture, SPEC.frames, 0).transpose(3, 0, 1, 2))

@@ -10,7 +10,7 @@ import pytest
 from sigma_bench.contracts import Run, UserError
 from sigma_bench.data.datasets.ucf101 import read
 from sigma_bench.data.miniatures.ucf101 import write
-from sigma_bench.evaluators import linear
+from sigma_bench.evaluators import frozen, linear, samples
 from sigma_bench.features import Features
 from sigma_bench.models.checkpoints import load_encoder
 from sigma_bench.spec import load
@@ -40,7 +40,7 @@ def made(monkeypatch, root):
                 values.astype(np.float32), ok, errors, {"decoders": {"none": int(ok.sum())}, "cached": False}
             )
 
-        monkeypatch.setattr(linear, "extract", extract)
+        monkeypatch.setattr(frozen, "extract", extract)
 
     return install
 
@@ -67,16 +67,16 @@ def test_informative_features_are_read_and_the_grid_is_recorded(made, root, tmp_
 def test_the_test_list_takes_no_part_in_the_choice(made, root, tmp_path, monkeypatch):
     made()
     before = evaluate(root, tmp_path).selection["chosen"]
-    truth = linear.samples.read
+    truth = samples.read
 
     def shuffled(task, run):
         lists = truth(task, run)
         where = lists.test.table.schema.get_field_index("label")
         labels = pa.array(np.roll(lists.test.labels, 1))
         table = lists.test.table.set_column(where, lists.test.table.schema.field("label"), labels)
-        return linear.samples.Lists(lists.train, dataclasses.replace(lists.test, table=table))
+        return samples.Lists(lists.train, dataclasses.replace(lists.test, table=table))
 
-    monkeypatch.setattr(linear.samples, "read", shuffled)
+    monkeypatch.setattr(samples, "read", shuffled)
     assert evaluate(root, tmp_path).selection["chosen"] == before
 
 
@@ -121,3 +121,19 @@ def test_a_time_span_that_cannot_be_kept_is_refused_and_another_clip_length_is_m
 def test_without_data_the_place_is_named(tmp_path):
     with pytest.raises(UserError, match=str(tmp_path / "none" / "ucf101")):
         evaluate(tmp_path / "none", tmp_path)
+
+
+def test_classes_without_a_training_sample_are_marked(made, root, tmp_path, monkeypatch):
+    train, test = read(root / "ucf101", "train"), read(root / "ucf101", "test")
+    lacking = [name for name, label in zip(train.ids, train.labels, strict=True) if label in (3, 5)]
+    made(lacking)
+    found = evaluate(root, tmp_path)
+    said = f"2 of 32 tested classes without a training sample ({test.classes[3]}, {test.classes[5]}): never predicted"
+    assert said in found.marks
+    assert not set(found.samples["prediction"]) & {3, 5}
+
+
+def test_training_files_none_of_which_can_be_decoded_are_told(made, root, tmp_path):
+    made(read(root / "ucf101", "train").ids)
+    with pytest.raises(UserError, match=r"no training sample could be decoded; the first, .*: broken"):
+        evaluate(root, tmp_path)

@@ -70,3 +70,14 @@ def test_probabilities_are_the_mean_over_views():
     each = [probe.probabilities(features[:, [v]]) for v in range(2)]
     np.testing.assert_allclose(both, np.mean(each, axis=0), atol=1e-6)
     assert both.sum(-1) == pytest.approx(1.0)
+
+
+def test_predictions_in_parts_are_those_of_the_probabilities(monkeypatch):
+    features, labels = data()
+    probe = probes.fit(features, labels, np.arange(200), probes.grid([1e-2, 1e-1], [0.0]), **FIT)
+    rows = np.arange(150, 300)[::-1]
+    whole = probe.probabilities(features[rows]).argmax(-1)
+    monkeypatch.setattr(probes, "LOGITS", 100)
+    np.testing.assert_array_equal(probe.predictions(features, rows), whole)
+    assert probe.predictions(features, rows[:0]).shape == (2, 0)
+    assert probe.probabilities(features[:0]).shape == (2, 0, 3)
