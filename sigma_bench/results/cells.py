@@ -24,6 +24,8 @@ class Conditions(NamedTuple):
     limit: int | None
     settings_sha256: str
     test_sha256: str
+    train_sha256: str
+    evaluator: str
 
 
 _CONDITIONS = attrgetter(*Conditions._fields)
@@ -57,7 +59,7 @@ def choose(rows: Iterable[Row]) -> Chosen:
         return Chosen((), failed=None if newest is None else newest.error or "no reason given")
     best = max(valued, key=lambda row: (row.limit is None, row.limit or 0, row.task_version, row.measured_at))
     under = conditions_of(best)
-    kept = tuple(row for row in valued if _CONDITIONS(row) == under)
+    kept = tuple(row for row in valued if _CONDITIONS(row) == under and row.step == best.step)
     return Chosen(kept, left_out=len(valued) - len(kept))
 
 
@@ -91,7 +93,14 @@ def cell(chosen: Chosen, held_against: Conditions | None, foot: Footnotes, *, de
             f"refused: {decoded} of {expected} test samples decoded; under {FULL_PERCENT} % is no value here"
         )
         return Cell(f"partial {math.floor(share(decoded, expected))} %", decimals=decimals, marks=(mark,))
-    values = [row.value for row in chosen.rows if row.value is not None]
+    trained = _fewest_trained(chosen.rows)
+    if paper and share(*trained) < FULL_PERCENT:
+        mark = foot.mark(
+            f"refused: {trained[0]} of {trained[1]} training samples were there; "
+            f"under {FULL_PERCENT} % is no value here"
+        )
+        return Cell(f"partial {math.floor(share(*trained))} %", decimals=decimals, marks=(mark,))
+    values = _replicates(chosen.rows)
     mean = math.fsum(values) / len(values)
     spread = None
     if len(values) > 1:
@@ -105,8 +114,29 @@ def cell(chosen: Chosen, held_against: Conditions | None, foot: Footnotes, *, de
         count=len(values),
         decimals=decimals,
         limited=chosen.rows[0].limit is not None,
+        apart=_apart(chosen.conditions, held_against),
         marks=tuple(dict.fromkeys(marks)),
     )
+
+
+def _replicates(rows: Sequence[Row]) -> list[float]:
+    """Return the values that the mean is over: of one set of weights its seeds, of several the mean of each.
+
+    Seeds of an evaluation repeat the same weights, so where there are several weights these are what is independent.
+    """
+    by_weights: dict[str, list[float]] = {}
+    for row in rows:
+        if row.value is not None:
+            by_weights.setdefault(row.checkpoint_sha256, []).append(row.value)
+    if len(by_weights) == 1:
+        return next(iter(by_weights.values()))
+    return [math.fsum(values) / len(values) for values in by_weights.values()]
+
+
+def _fewest_trained(rows: Sequence[Row]) -> tuple[int, int]:
+    """Return (present, listed) training samples of the row with the smallest share; (1, 1) where no row says."""
+    found = [(row.train_present, row.train_count) for row in rows if row.train_present is not None and row.train_count]
+    return min(found, key=lambda pair: share(*pair), default=(1, 1))
 
 
 def _interval(rows: Sequence[Row]) -> tuple[float, float] | None:
@@ -134,16 +164,29 @@ def _remarks(chosen: Chosen, against: Conditions | None, decoded: int, expected:
             remarks.append("settings of the task changed against the column")
         if own.limit == against.limit and own.test_sha256 != against.test_sha256:
             remarks.append("another test list than the column")
+        if own.limit == against.limit and own.train_sha256 != against.train_sha256:
+            remarks.append("another training list than the column")
     if decoded < expected:
         wrong = [row.value_missing_wrong for row in chosen.rows if row.value_missing_wrong is not None]
         also = f"; with the missing ones counted as wrong {sum(wrong) / len(wrong):.{decimals}f}" if wrong else ""
         remarks.append(f"{decoded} of {expected} test samples decoded{also}")
     weights = len({row.checkpoint_sha256 for row in chosen.rows})
     if weights > 1:
-        remarks.append(f"over {weights} sets of weights")
+        seeds = ", the seeds of each averaged first" if len(chosen.rows) > weights else ""
+        remarks.append(f"over {weights} sets of weights{seeds}")
+    remarks += [f"arithmetic {kind}" for kind in sorted({row.precision for row in chosen.rows} - {"", "fp32"})]
+    there, listed = _fewest_trained(chosen.rows)
+    if there < listed:
+        remarks.append(f"{there} of {listed} training samples were there")
     if chosen.left_out:
         remarks.append(f"{chosen.left_out} measurements under other conditions left out")
     return remarks + [mark for row in chosen.rows for mark in row.marks if not mark.startswith(SETTING)]
+
+
+def _apart(own: Conditions | None, against: Conditions | None) -> bool:
+    if own is None or against is None:
+        return False
+    return any(getattr(own, name) != getattr(against, name) for name in ("task_version", "test_sha256", "train_sha256"))
 
 
 def first_line(text: str) -> str:
@@ -153,8 +196,11 @@ def first_line(text: str) -> str:
 
 
 def mark_best(column: Sequence[Cell], direction: str, *, second: bool) -> None:
-    """Mark the best of the unlimited cells, as printed, and if asked the second best; a lone value is not marked."""
-    valued = [(round(c.value, c.decimals), c) for c in column if c.value is not None and not c.limited]
+    """Mark the best of the cells, as printed, and if asked the second best; a lone value is not marked.
+
+    Limited ones and those of other lists or another version of the task have no part in it.
+    """
+    valued = [(round(c.value, c.decimals), c) for c in column if c.value is not None and not (c.limited or c.apart)]
     if len(valued) < 2:
         return
     ranks = sorted({value for value, _ in valued}, reverse=direction == "higher")

@@ -199,10 +199,13 @@ class Measured:
     def _matched(self, table: str) -> Iterator[tuple[int, Row]]:
         """Yield (printed row number, row) of the rows that belong to a printed row and a column of a table."""
         printed = self.book.published.tables[table]
-        places = {Place(column.key, column.metric) for column in self.book.layout.tables[table].columns}
+        lay = self.book.layout.tables[table]
+        places = {Place(column.key, column.metric) for column in lay.columns}
         numbers: dict[tuple[str, ...], int | None] = {}
         for place in places & self.rows.keys():
             for row in self.rows[place]:
+                if not matching.same_views(row, lay.views):
+                    continue
                 whose = (*matching.system_of(row), row.extra_data)
                 if whose not in numbers:
                     numbers[whose] = matching.match(row, printed)

@@ -302,7 +302,8 @@ class _Judge:
                     continue
                 grid[number, column.key] = cell.value
                 if cell.conditions is not None:
-                    conditions.add((cell.conditions.task_version, cell.conditions.profile, cell.conditions.test_sha256))
+                    own = cell.conditions
+                    conditions.add((own.task_version, own.profile, own.test_sha256, own.train_sha256))
             if len(conditions) > 1:
                 missing.append(f"one version, profile and test list for {column.key}")
         if missing:

@@ -129,8 +129,9 @@ def named(names: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
     by_name = dict(zip(names, cells, strict=True))
     if not own and CHECK in by_name and by_name[CHECK] != checksum(names, cells):
         raise Damage("the check does not fit the line (torn or edited by hand)")
-    if by_name.get(FIRST, "").isdigit() and int(by_name[FIRST]) > SCHEMA_VERSION:
-        raise Damage(f"written by a newer version of sigma-bench (schema {by_name[FIRST]}, known {SCHEMA_VERSION})")
+    schema = by_name.get(FIRST, "")
+    if re.fullmatch("[0-9]{1,9}", schema) and int(schema) > SCHEMA_VERSION:
+        raise Damage(f"written by a newer version of sigma-bench (schema {schema}, known {SCHEMA_VERSION})")
     return by_name
 
 

@@ -101,13 +101,18 @@ def stands_for_paper(row: Row) -> bool:
 
     Linear probing was published without its settings; only `linear_released` follows the released code. The other
     tasks state the paper's settings, or those of the released code in a profile. An overridden setting is a protocol of
-    one's own.
+    one's own, and so are weights from the middle of a run, whoever they are named after.
     """
-    if overridden(row):
+    if overridden(row) or unfinished(row) or row.profile not in PAPER_PROFILES:
         return False
-    if row.task.startswith(LINEAR):
-        return row.evaluator == LINEAR_PROTOCOL
-    return row.profile in PAPER_PROFILES
+    return not row.task.startswith(LINEAR) or row.evaluator == LINEAR_PROTOCOL
+
+
+def unfinished(row: Row) -> str:
+    """Return `step 10 of 100` for weights of a run that had not ended, which are no published system; else nothing."""
+    if row.step is None or row.steps is None or row.step >= row.steps:
+        return ""
+    return f"step {row.step} of {row.steps}"
 
 
 def views(row: Row) -> str:

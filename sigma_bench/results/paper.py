@@ -126,7 +126,7 @@ class _Builder:
         if any(cell.interval is not None for cell in all_cells):
             add("In square brackets: the 95 % interval over the test samples.")
         if any(cell.spread is not None for cell in all_cells):
-            add("±: sample standard deviation over the n seeds.")
+            add("±: sample standard deviation over the n seeds, or sets of weights where a footnote names them.")
 
     def _elsewhere(self, row: Row) -> bool:
         """Return whether the row belongs to another table; asked once for all rows that are alike in this."""
@@ -140,6 +140,8 @@ class _Builder:
 
     def _protocol(self, row: Row) -> str:
         name = matching.protocol_name(row)
+        if state := matching.unfinished(row):
+            name += f", unfinished run ({state})" if row.method else ", unfinished runs"
         if matching.same_views(row, self.lay.views):
             return name
         return f"{name}, {matching.views(row)} frames x clips x crops"
@@ -293,6 +295,7 @@ class _Builder:
                 count = min(cell.count for _, cell in others)
                 cell = Cell(f"{mean:.{column.decimals}f}", value=mean, count=count, decimals=column.decimals)
                 cell.limited = any(other.limited for _, other in others)
+                cell.apart = any(other.apart for _, other in others)
                 cell.marks = tuple(dict.fromkeys(mark for _, other in others for mark in other.marks))
                 line.cells[place] = cell
             elif parts:

@@ -31,6 +31,8 @@ class Cell:
     """`value` minus `published`, where both come from the same protocol."""
     limited: bool = False
     """Over a limited number of test samples: never the best, and without a difference."""
+    apart: bool = False
+    """Of another task version or other lists than the column: another quantity, and never the best."""
     best: Literal["", "best", "second"] = ""
     marks: tuple[str, ...] = ()
     """Marks of its footnotes."""

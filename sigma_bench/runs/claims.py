@@ -19,6 +19,8 @@ def claims(rows: Path, out: Path, formats: list[str]) -> list[str]:
     """
     if rows.exists() and not rows.is_dir():
         raise UserError(f"{rows} is a file; expected the folder that holds the row files (<suite>.csv)")
+    if rows.resolve() == out.resolve():
+        raise UserError(f"{out} holds the row files; claims in CSV beside them would pass for rows: name another")
     store = Store(rows)
     values = published.read(roots.find("published", "published.csv").parent)
     judged = judge(load.claims(), store.read(), values, load.layout(), load.zoo().entries)

@@ -1,0 +1,129 @@
+"""Rows that look right and are not: which of them count, what their mean is over, what is never the best."""
+
+import csv
+import io
+
+import pytest
+
+from sigma_bench.contracts import UserError
+from sigma_bench.results import line as lines
+from sigma_bench.results import published, render, tables
+from sigma_bench.results.reading import parse
+from sigma_bench.runs import claims
+from sigma_bench.spec import load
+
+OTHER = "e" * 64
+
+
+@pytest.fixture(scope="module")
+def build(published_dir):
+    values, layout = published.read(published_dir), load.layout()
+    return lambda *rows, table="T1": tables.build(table, rows, values, layout)
+
+
+def told(table, words="measured", place=0):
+    """Return (heading of the block, cell, its footnotes) of the lines whose name has `words`."""
+    texts = dict(table.footnotes.items)
+    return [
+        (block.label, line.cells[place], [texts[mark] for mark in line.cells[place].marks])
+        for block in table.blocks
+        for line in block.lines
+        if line.kind == "measured" and words in line.attributes[0]
+    ]
+
+
+def test_several_weights_are_averaged_over_weights_not_over_all_their_seeds(build, measured):
+    rows = [measured(value=20.0 + seed, seed=seed) for seed in range(3)]
+    table = build(*rows, measured(value=11.0, checkpoint_sha256=OTHER))
+    ((_, cell, notes),) = told(table)
+    assert (cell.text, cell.count) == ("16.0", 2)
+    assert cell.spread == pytest.approx(50**0.5)
+    assert notes == ["over 2 sets of weights, the seeds of each averaged first"]
+    assert cell.interval is None
+    ((_, cell, notes),) = told(build(rows[0], measured(value=11.0, checkpoint_sha256=OTHER)))
+    assert (cell.text, cell.count, notes) == ("15.5", 2, ["over 2 sets of weights"])
+
+
+@pytest.mark.parametrize("fields", [{"train_sha256": OTHER}, {"evaluator": "linear_released_2", "task": "x/y"}])
+def test_rows_that_learned_from_other_lists_or_by_another_evaluator_are_not_averaged(measured, fields):
+    fields = {"data": "custom", **fields}
+    first = {**dict.fromkeys(fields), "data": "custom", "task": fields.get("task", "linear/ssv2")}
+    first = {name: value for name, value in first.items() if value is not None}
+    (table,) = tables.custom([measured(value=5.0, **first), measured(value=25.0, **fields)], load.layout())
+    assert all(cell.count <= 1 for block in table.blocks for line in block.lines for cell in line.cells)
+
+
+def test_steps_of_one_run_are_not_averaged(measured):
+    rows = [measured(data="miniature", step=10 * n, steps=90, value=n, checkpoint_sha256=f"{n}" * 64) for n in (1, 2)]
+    ((_, cell, notes),) = told(tables.miniature(rows, load.layout())[0], "sigma_dino")
+    assert (cell.text, cell.count) == ("2.0", 1)
+    assert notes == ["1 measurements under other conditions left out"]
+
+
+def test_an_unfinished_run_is_no_published_system_whatever_it_is_called(build, measured):
+    ((label, cell, _),) = told(build(measured(step=10, steps=100)))
+    assert label == "sigma-bench protocol: linear_released, unfinished run (step 10 of 100)"
+    assert cell.difference is None
+    two = [measured(step=step, steps=100, checkpoint_sha256=f"{step % 7}" * 64) for step in (10, 20)]
+    assert [cell.count for _, cell, _ in told(build(*two))] == [1, 1]
+    ((label, cell, _),) = told(build(measured(step=100, steps=100)))
+    assert label == "SIGMA"
+    assert cell.difference == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("present", "text", "note"),
+    [
+        (10, "partial 10 %", "refused: 10 of 100 training samples were there; under 99 % is no value here"),
+        (99, "21.0", "99 of 100 training samples were there"),
+        (100, "21.0", None),
+        (None, "21.0", None),
+    ],
+)
+def test_training_on_a_part_of_the_list_is_told_and_under_99_percent_refused(build, measured, present, text, note):
+    ((_, cell, notes),) = told(build(measured(train_present=present), measured(train_present=None, seed=1)))
+    assert (cell.text, notes) == (text, [note] if note else [])
+
+
+def test_other_arithmetic_is_told(build, measured):
+    assert told(build(measured(precision="bf16")))[0][2] == ["arithmetic bf16"]
+    assert told(build(measured(precision="fp32")))[0][2] == []
+
+
+@pytest.mark.parametrize("fields", [{"task_version": 2}, {"test_sha256": OTHER}, {"train_sha256": OTHER}])
+def test_another_quantity_than_the_column_is_never_the_best(build, measured, fields):
+    shared = {"task_version": 3, "extra_data": ""}
+    rows = [measured(system=name, method="", value=value, **shared) for name, value in (("one", 20.0), ("two", 21.0))]
+    table = build(*rows, measured(system="odd", value=99.0, **{**shared, **fields}))
+    assert {name: told(table, name)[0][1].best for name in ("one", "two", "odd")} == {
+        "one": "second",
+        "two": "best",
+        "odd": "",
+    }
+
+
+def test_a_profile_that_is_not_the_papers_is_none_for_linear_probes_either(build, measured):
+    ((label, cell, _),) = told(build(measured(profile="quick")))
+    assert label == "sigma-bench protocol: linear_released, profile quick"
+    assert cell.difference is None
+
+
+def test_names_that_begin_like_a_formula_are_text_to_a_spreadsheet(build, measured):
+    text = render.render(build(measured(system='=HYPERLINK("x")', marks=["@SUM(1)"], value=20.0)), "csv")
+    (row,) = [row for row in csv.DictReader(io.StringIO(text)) if "HYPERLINK" in row["Method"] and row["value"]]
+    assert row["Method"].startswith("'=HYPERLINK")
+    assert row["footnotes"].startswith("'@SUM(1)")
+    assert (row["difference"], row["value"]) == ("-0.8", "20.0")
+
+
+@pytest.mark.parametrize("schema", ["²", "9" * 5000, "٣", "-1", "1.5"])
+def test_a_schema_that_is_no_number_is_a_damaged_line(tmp_path, schema):
+    rows = parse(tmp_path / "x.csv", f"{lines.FIRST},system\n{schema},x\n".encode())
+    assert list(rows) == []
+    assert [problem.number for problem in rows.problems] == [2]
+
+
+def test_claims_are_not_written_among_the_rows(tmp_path):
+    with pytest.raises(UserError, match="would pass for rows"):
+        claims.claims(tmp_path, tmp_path / "x" / "..", ["csv"])
+    assert list(tmp_path.glob("*")) == []
