@@ -11,15 +11,13 @@ from sigma_bench.results import settings
 from sigma_bench.results.listing import plainly, shown_value
 from sigma_bench.results.row import Row
 
+WEIGHTS = "weights"
 SETTINGS = "task and settings"
 EXPLAINS: dict[str, tuple[str, ...]] = {
-    "weights": (
-        *("checkpoint_sha256", "source", "family", "family_guessed", "system", "method", "variant", "backbone"),
-        *("pretrain_data", "epochs", "step", "steps", "extra_data", "motion_guidance", "frames", "params_m"),
-    ),
-    SETTINGS: (
-        *("task", "task_version", "metric", "evaluator", "profile", "settings_sha256", "selection", "views", "limit"),
-    ),
+    WEIGHTS: ("checkpoint_sha256",),
+    "reading of the checkpoint": ("family", "backbone", "frames", "params_m"),
+    SETTINGS: ("task", "task_version", "metric", "evaluator", "profile", "settings_sha256", "views", "limit"),
+    "settings chosen on held-out data": ("selection",),
     "lists": (
         *("data", "train_sha256", "train_count", "train_present", "test_sha256", "test_count"),
         *("n_expected", "n_present", "n_decoded"),
@@ -32,6 +30,11 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
 """Groups of columns that explain why two numbers differ."""
 FOUND = ("value", "value_missing_wrong", "interval_low", "interval_high", "status", "error", "marks")
 """What came out."""
+NAMES = (
+    *("source", "family_guessed", "system", "method", "variant", "pretrain_data", "epochs", "step", "steps"),
+    *("extra_data", "motion_guidance"),
+)
+"""What weights are called and where they are from: tells of other weights, and nothing where they are the same."""
 IDLE = ("schema_version", "measured_at", "suite", "seconds", "artifacts")
 """What explains no number."""
 LONGEST = 100
@@ -68,7 +71,7 @@ def report(one: Row, other: Row, folder: Path) -> Iterator[str]:
     for group, names in groups.items():
         yield ""
         yield f"{group}:"
-        for name in names:
+        for name in (*names, *(differing(one, other, NAMES) if group == WEIGHTS else ())):
             yield from _column(name, getattr(one, name), getattr(other, name))
         if "settings_sha256" in names:
             yield from _settings(one, other, folder)
@@ -79,7 +82,8 @@ def report(one: Row, other: Row, folder: Path) -> Iterator[str]:
         yield "nothing that explains a number differs: what is left is chance, such as the order of sums on a GPU"
     if same := [group for group in EXPLAINS if group not in groups]:
         yield f"the same: {', '.join(same)}"
-    for title, names in (("what came out", differing(one, other, FOUND)), ("no matter", differing(one, other, IDLE))):
+    idle = IDLE if WEIGHTS in groups else (*NAMES, *IDLE)
+    for title, names in (("what came out", differing(one, other, FOUND)), ("no matter", differing(one, other, idle))):
         if names:
             yield f"{title}:"
             for name in names:

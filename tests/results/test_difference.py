@@ -7,7 +7,7 @@ from sigma_bench.results.row import Row
 
 
 def test_every_column_belongs_to_one_group():
-    groups = [*difference.EXPLAINS.values(), difference.FOUND, difference.IDLE]
+    groups = [*difference.EXPLAINS.values(), difference.FOUND, difference.NAMES, difference.IDLE]
     assert sorted(name for names in groups for name in names) == sorted(Row.model_fields)
 
 
@@ -23,7 +23,10 @@ def test_every_column_belongs_to_one_group():
         ({"torch_version": "9", "device": "x"}, ["package, torch and device"]),
         ({"seed": 4}, ["seed"]),
         ({"value": 3.0, "seconds": 4.0, "suite": "x", "measured_at": "2030-01-01T00:00:00.000000Z"}, []),
-        ({"seed": 4, "epochs": "800"}, ["weights", "seed"]),
+        ({"seed": 4, "system": "renamed", "epochs": "800", "source": "hf://x"}, ["seed"]),
+        ({"checkpoint_sha256": "d" * 64, "system": "renamed"}, ["weights"]),
+        ({"family": "mvd", "frames": "8"}, ["reading of the checkpoint"]),
+        ({"selection": {"rate": 1}}, ["settings chosen on held-out data"]),
     ],
 )
 def test_groups(make_row, fields, groups, tmp_path):
@@ -32,6 +35,7 @@ def test_groups(make_row, fields, groups, tmp_path):
     assert list(difference.differences(one, other)) == groups
     lines = list(difference.report(one, other, tmp_path))
     for name, value in fields.items():
+        value = "1" if name == "selection" else value
         assert any(line.startswith(f"  {name}: ") and line.endswith(f"| {value}") for line in lines)
     if groups:
         assert f"what differs and explains a number: {', '.join(groups)}" in lines
