@@ -3,13 +3,15 @@
 from dataclasses import replace
 
 import pytest
+import timm
 import torch
 
 from sigma_bench.contracts import UserError
 from sigma_bench.models.checkpoints import load_encoder
 from sigma_bench.models.classifier import VideoClassifier
+from sigma_bench.models.frames import FrameViT, take_off_head
 from sigma_bench.models.timesformer import TimeSformer
-from sigma_bench.models.vit import VideoViT
+from sigma_bench.models.vit import IMAGENET_MEAN, IMAGENET_STD, VideoViT
 from sigma_bench.runs.verify.vectors import clips_of
 from sigma_bench.train.optim import adamw, finetuning_groups
 
@@ -17,6 +19,12 @@ from sigma_bench.train.optim import adamw, finetuning_groups
 def _vit(cls_token: bool = False) -> VideoViT:
     torch.manual_seed(0)
     return VideoViT(16, 8, 2, 2, 12, 3, 2, cls_token=cls_token)
+
+
+def _image_vit() -> FrameViT:
+    sizes = {"img_size": 16, "patch_size": 8, "embed_dim": 12, "depth": 3, "num_heads": 2, "reg_tokens": 1}
+    model = timm.create_model("vit_tiny_patch16_224", **sizes)
+    return FrameViT(model, 2, IMAGENET_MEAN, IMAGENET_STD, take_off_head(model))
 
 
 def _timesformer() -> TimeSformer:
@@ -38,7 +46,10 @@ def test_mean_pooling_has_a_norm_of_its_own_and_takes_out_that_of_pretraining():
 
 @pytest.mark.parametrize(
     ("encoder", "pool"),
-    [(_vit(), "mean"), (_vit(), "first"), (_vit(True), "cls"), (_timesformer(), "mean"), (_timesformer(), "cls")],
+    [
+        *((_vit(), "mean"), (_vit(), "first"), (_vit(True), "cls")),
+        *((_timesformer(), "mean"), (_timesformer(), "cls"), (_image_vit(), "mean"), (_image_vit(), "cls")),
+    ],
 )
 def test_every_parameter_is_trained(encoder, pool):
     model = VideoClassifier(encoder, 5, pool=pool)
