@@ -13,6 +13,8 @@ from sigma_bench.spec.zoo import Entry
 JOIN = ("method", "variant", "backbone", "pretrain_data", "epochs", "motion_guidance")
 OPEN = ("backbone", "pretrain_data", "epochs", "motion_guidance")
 """Parts of the join key that a paper's table may leave unsaid; unsaid fits everything."""
+PART = "mini "
+"""Begins the name of data that only the ablations train on; where a paper leaves the data unsaid, they are not these."""
 LINEAR = "linear/"
 LINEAR_PROTOCOL = "linear_released"
 PAPER_PROFILES = ("", "paper", "released")
@@ -38,6 +40,8 @@ class Described(Protocol):
     @property
     def variant(self) -> str: ...  # noqa: D102
     @property
+    def pretrain_data(self) -> str: ...  # noqa: D102
+    @property
     def extra_data(self) -> str: ...  # noqa: D102
 
 
@@ -47,8 +51,13 @@ def system_of(row: Row) -> System:
 
 
 def fits(row: Described, published: Value) -> bool:
-    """Return whether a measured row is of the published row's system; an unsaid fact of the paper fits every value."""
+    """Return whether a measured row is of the published row's system.
+
+    A fact that the paper leaves unsaid fits every value, but unsaid data are not those of the ablations.
+    """
     if not row.method or (row.method, row.variant) != (published.method, published.variant):
+        return False
+    if not published.pretrain_data and row.pretrain_data.startswith(PART):
         return False
     return all(
         not getattr(published, name) or _plain(getattr(row, name)) == _plain(getattr(published, name)) for name in OPEN

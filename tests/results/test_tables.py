@@ -3,8 +3,8 @@
 import pytest
 
 from sigma_bench.contracts import UserError
+from sigma_bench.results import matching, published, render, tables
 from sigma_bench.results import notes as printed_notes
-from sigma_bench.results import published, render, tables
 from sigma_bench.results.counted import Counted
 from sigma_bench.results.table import Block, Line, Table
 from sigma_bench.spec import load
@@ -436,3 +436,13 @@ def test_a_column_of_a_miniature_is_the_metric_the_paper_prints(layout, measured
     rows += [measured(**mini, task="linear/mine", metric="top5")]
     (table,) = tables.miniature(rows, layout)
     assert [(head.task, head.metric) for head in table.heads] == [("linear/mine", "top5"), ("linear/ucf101", "top1")]
+
+
+@pytest.mark.parametrize(("data", "joins"), [("K400", True), ("SSv2", True), ("mini SSv2", False)])
+def test_unsaid_pretraining_data_are_never_those_of_the_ablations(values, make_row, data, joins):
+    row = make_row(
+        method="VideoMAE", backbone="ViT-S", pretrain_data=data, epochs="800", motion_guidance="no", data="official"
+    )
+    fitting = [value for value in values.values if value.table == "T4" and matching.fits(row, value)]
+    assert all(not value.pretrain_data for value in fitting)
+    assert bool(fitting) is joins
