@@ -14,7 +14,7 @@ JOIN = ("method", "variant", "backbone", "pretrain_data", "epochs", "motion_guid
 OPEN = ("backbone", "pretrain_data", "epochs", "motion_guidance")
 """Parts of the join key that a paper's table may leave unsaid; unsaid fits everything."""
 PART = "mini "
-"""Begins the name of data that only the ablations train on; where a paper leaves the data unsaid, they are not these."""
+"""Begins the name of data that only the ablations train on; data that a paper leaves unsaid are not these."""
 LINEAR = "linear/"
 LINEAR_PROTOCOL = "linear_released"
 PAPER_PROFILES = ("", "paper", "released")
