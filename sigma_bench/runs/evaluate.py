@@ -288,6 +288,8 @@ def _measure(
     written = {**_save_samples(store, rows[0], found.samples), **kept}
     rows = [row.model_copy(update={"artifacts": {**row.artifacts, **written}}) for row in rows]
     store.append(suite, rows)
+    if request.force:
+        _tell_later(store, rows[0])
     counts = found.counts
     values = ", ".join(f"{row.metric} {row.value:.2f}" for row in rows if row.value is not None)
     say(
@@ -295,6 +297,16 @@ def _measure(
         f"{rows[0].seconds:.1f} s{', features from the cache' if found.cached else ''})"
     )
     return True
+
+
+def _tell_later(store: Store, row: Row) -> None:
+    """Say where an earlier row still counts because it was made, by the clock of its machine, after this one."""
+    standing = store.value(row.key)
+    if standing is not None and standing.measured_at > row.measured_at:
+        say(
+            f"  {row.task} seed {row.seed}: an earlier row is dated {standing.measured_at}, later than this one, and "
+            "still counts: a clock is wrong. Delete its line, or wait until then and measure again"
+        )
 
 
 def _save_samples(store: Store, row: Row, samples: pd.DataFrame) -> dict[str, str]:
@@ -314,7 +326,7 @@ def _common(system: Candidate, task: Task, run: Run, suite: str, request: Reques
         "task": task.id,
         "task_version": task.version,
         "evaluator": task.evaluator,
-        "profile": request.profile or "",
+        "profile": task.resolved.profile or "",
         "settings_sha256": settings_sha256(task, run, request.heads, request.reading),
         "seed": run.seed,
         "limit": run.limit,

@@ -5,9 +5,19 @@ import json
 import pytest
 
 from sigma_bench.contracts import Run, UserError
+from sigma_bench.results.row import Row
+from sigma_bench.results.store import Store
 from sigma_bench.runs.demo import _together
-from sigma_bench.runs.evaluate import Request, evaluate, settings_sha256, without_checksums
+from sigma_bench.runs.evaluate import (
+    Request,
+    _common,
+    _tell_later,
+    evaluate,
+    settings_sha256,
+    without_checksums,
+)
 from sigma_bench.runs.machine import torch_device
+from sigma_bench.runs.systems import Candidate
 from sigma_bench.spec import load
 
 
@@ -83,3 +93,25 @@ def test_a_folder_that_cannot_be_written_to_is_found_before_measuring(tmp_path, 
 def test_checksums_that_a_pattern_gives_beside_their_files_are_left_out():
     given = ["a/step-1.pt", "a/step-1.pt.sha256", "b.sha256", "hf://x/y"]
     assert without_checksums(given) == ["a/step-1.pt", "b.sha256", "hf://x/y"]
+
+
+def test_the_profile_of_a_resolved_task_is_told_without_asking_for_it_again(tmp_path):
+    task = load.task("linear/ucf101", data="miniature")
+    kept = task.model_copy(update={"resolved": task.resolved.model_copy(update={"profile": "quick"})})
+    system = Candidate({}, "a" * 64, "", lambda device: None)
+    told = [_common(system, one, run(tmp_path), "tasks", Request(["x"]))["profile"] for one in (task, kept)]
+    assert told == ["", "quick"]
+
+
+def test_a_row_that_a_wrong_clock_keeps_from_counting_is_told(tmp_path, capsys):
+    sound = dict.fromkeys(("system", "suite", "task", "evaluator", "metric"), "x")
+    sound |= {"task_version": 1, "data": "official", "status": "ok", "value": 1.0}
+    sound |= {"checkpoint_sha256": "a" * 64, "settings_sha256": "b" * 64}
+    store, dates = Store(tmp_path), ("2031-01-01T00:00:00.000000Z", "2030-01-01T00:00:00.000000Z")
+    later, earlier = (Row(**sound, measured_at=date) for date in dates)
+    store.append("x", [earlier])
+    _tell_later(store, earlier)
+    assert capsys.readouterr().err == ""
+    store.append("x", [later])
+    _tell_later(store, earlier)
+    assert "2031-01-01T00:00:00.000000Z, later than this one, and still counts" in capsys.readouterr().err
