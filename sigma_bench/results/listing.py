@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import groupby
@@ -124,10 +124,15 @@ def short(row: Row) -> str:
 
 
 def as_json(found: Iterable[Listed], problems: Iterable[Problem]) -> str:
-    """Return rows and damaged lines as JSON."""
-    rows = [{"id": o.row.id, "superseded": o.superseded, **o.row.model_dump(mode="json")} for o in found]
-    damaged = [{"file": str(p.file), "line": p.number, "reason": p.reason} for p in problems]
-    return json.dumps({"rows": rows, "problems": damaged}, indent=1, ensure_ascii=False)
+    """Return rows and damaged lines as JSON, one of either on a line."""
+    rows = ({"id": o.row.id, "superseded": o.superseded, **vars(o.row)} for o in found)
+    damaged = ({"file": str(p.file), "line": p.number, "reason": p.reason} for p in problems)
+    parts = (f'"{name}": [\n{_one_a_line(items)}]' for name, items in (("rows", rows), ("problems", damaged)))
+    return "{" + ",\n".join(parts) + "}"
+
+
+def _one_a_line(items: Iterable[Mapping[str, Any]]) -> str:
+    return "".join(",\n" * (place > 0) + json.dumps(item, allow_nan=False) for place, item in enumerate(items))
 
 
 def damaged(problems: Sequence[Problem]) -> list[str]:

@@ -16,6 +16,8 @@ from sigma_bench.results.reading import Problem
 from sigma_bench.results.row import Row
 from sigma_bench.results.store import Store
 
+SHOWN_NOTES = 50
+
 
 @dataclass
 class Merged:
@@ -78,7 +80,10 @@ def merge(sources: Sequence[Path], into: Path) -> Merged:
 def report(done: Merged, into: Path) -> list[str]:
     """Return lines that say what a merge did."""
     lines = [f"{into}: {done.added} rows added, {done.known} were there, {done.files} files copied"]
-    lines += [f"note: {note}" for note in dict.fromkeys(done.notes)]
+    notes = list(dict.fromkeys(done.notes))
+    lines += [f"note: {note}" for note in notes[:SHOWN_NOTES]]
+    if len(notes) > SHOWN_NOTES:
+        lines.append(f"note: and {len(notes) - SHOWN_NOTES} more files of rows that were not copied")
     return lines + [f"conflict, not carried: {conflict}" for conflict in done.conflicts]
 
 

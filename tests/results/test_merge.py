@@ -9,7 +9,7 @@ import pytest
 from sigma_bench.contracts import UserError
 from sigma_bench.results import line as lines
 from sigma_bench.results import settings
-from sigma_bench.results.merge import merge, report
+from sigma_bench.results.merge import Merged, merge, report
 from sigma_bench.results.store import Store
 
 
@@ -136,3 +136,9 @@ def test_what_cannot_be_merged_is_refused(tmp_path, machine):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="is a file"):
         merge([one], tmp_path / "file")
+
+
+def test_many_notes_are_counted(tmp_path):
+    done = Merged(notes=[f"file {number}" for number in range(70)])
+    assert report(done, tmp_path)[-2:] == ["note: file 49", "note: and 20 more files of rows that were not copied"]
+    assert len(report(Merged(notes=["x"] * 70), tmp_path)) == 2
