@@ -15,7 +15,10 @@ from sigma_bench.contracts import UserError
 _IMPORTLIB = importlib.__file__
 
 REGISTRY: dict[str, dict[str, str]] = {
-    "evaluators": {"linear": "sigma_bench.evaluators.linear:evaluate"},
+    "evaluators": {
+        "linear": "sigma_bench.evaluators.linear:evaluate",
+        "knn": "sigma_bench.evaluators.knn:evaluate",
+    },
     "objectives": {
         "sigma": "sigma_bench.pretrain.objectives:Sigma",
         "pixels": "sigma_bench.pretrain.objectives:Pixels",

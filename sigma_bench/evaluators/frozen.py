@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sigma_bench.contracts import Encoder, Evaluation, Run, UserError
+from sigma_bench.data import subsets
 from sigma_bench.data.index import Index
 from sigma_bench.data.views import STILL
 from sigma_bench.evaluators import samples
@@ -52,6 +53,18 @@ def features(encoder: Encoder, task: Any, run: Run) -> Frozen:
         raise UserError(f"{task.id}: no training sample could be decoded; the first, {first[0]}: {first[1]}")
     test = extract(encoder, lists.test, test_views, run, **wanted)
     return Frozen(lists, train, test, test_views, _marks(lists, train, encoder, task))
+
+
+def labelled(frozen: Frozen, task: Any, seed: int) -> tuple[Index, np.ndarray]:
+    """Return the training samples that were decoded, or a seeded draw of so many a class, and their rows."""
+    index = frozen.lists.train
+    rows = np.flatnonzero(frozen.train.ok_N)
+    usable = index.select(rows)
+    if task.dataset.per_class is None:
+        return usable, rows
+    row_of = dict(zip(usable.ids, rows.tolist(), strict=True))
+    usable = subsets.per_class(usable, task.dataset.per_class, seed)
+    return usable, np.array([row_of[name] for name in usable.ids])
 
 
 def evaluation(frozen: Frozen, metric: str, scores: list[np.ndarray], settings: list[dict[str, Any]]) -> Evaluation:

@@ -14,9 +14,8 @@ import numpy as np
 
 from sigma_bench.contracts import Encoder, Evaluation, Run
 from sigma_bench.data import subsets
-from sigma_bench.data.index import Index
 from sigma_bench.evaluators import frozen, probes
-from sigma_bench.features import Features
+from sigma_bench.evaluators.frozen import Frozen
 from sigma_bench.metrics.accuracy import top1
 
 
@@ -32,26 +31,18 @@ def evaluate(encoder: Encoder, task: Any, run: Run) -> Evaluation:
         UserError: The lists are missing, damaged or leave nothing to train or test on.
     """
     seen = frozen.features(encoder, task, run)
-    draws = [
-        probe_once(seen.train, seen.test, seen.lists.train, draw, task, run) for draw in range(task.dataset.draws or 1)
-    ]
+    draws = [probe_once(seen, draw, task, run) for draw in range(task.dataset.draws or 1)]
     return frozen.evaluation(seen, "top1", [p for p, _ in draws], [c for _, c in draws])
 
 
-def probe_once(
-    train: Features, test: Features, labelled: Index, draw: int, task: Any, run: Run
-) -> tuple[np.ndarray, dict[str, Any]]:
+def probe_once(seen: Frozen, draw: int, task: Any, run: Run) -> tuple[np.ndarray, dict[str, Any]]:
     """Return the test probabilities (N, C) of one draw of training labels, and how its setting was chosen."""
     seed = run.seed * 1000 + draw
-    row_of = {name: row for row, name in enumerate(labelled.ids)}
-    usable = labelled.select(np.flatnonzero(train.ok_N))
-    if task.dataset.per_class is not None:
-        usable = subsets.per_class(usable, task.dataset.per_class, seed)
-    rows = np.array([row_of[name] for name in usable.ids])
+    train, labels = seen.train, seen.lists.train.labels
+    usable, rows = frozen.labelled(seen, task, seed)
     grid = probes.grid(task.probe.rates, task.probe.weight_decays)
-    labels = labelled.labels
     fit: Mapping[str, Any] = {
-        "classes": len(labelled.classes),
+        "classes": len(usable.classes),
         "epochs": task.probe.epochs,
         "batch": task.probe.batch,
         "seed": seed,
@@ -61,6 +52,7 @@ def probe_once(
     best, held_rows = 0, np.empty(0, dtype=np.int64)
     if len(grid) > 1:
         kept, held = subsets.holdout(usable, task.probe.holdout, seed)
+        row_of = dict(zip(usable.ids, rows.tolist(), strict=True))
         kept_rows, held_rows = (np.array([row_of[name] for name in part.ids]) for part in (kept, held))
         tried = probes.fit(train.values_NVD, labels, kept_rows, grid, **fit)
         guesses = tried.predictions(train.values_NVD, held_rows)
@@ -73,4 +65,4 @@ def probe_once(
         "held_out": len(held_rows),
         "grid": [[s.rate, s.weight_decay, v] for s, v in zip(grid, scores, strict=True)],
     }
-    return final.probabilities(test.values_NVD)[0], chosen
+    return final.probabilities(seen.test.values_NVD)[0], chosen

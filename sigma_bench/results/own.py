@@ -49,11 +49,12 @@ def _table(family: str, rows: Sequence[Row], layout: Layout, data: Data) -> Tabl
 
 
 def _places(rows: Iterable[Row], layout: Layout) -> list[tuple[str, str]]:
-    """Return (task, metric) of the columns: the metric a paper prints for a task, or all where it prints none."""
-    found = sorted({(row.task, row.metric) for row in rows})
+    """Return (task, metric) of the columns: of an evaluator, those a paper prints for the task, or else all."""
+    found = sorted({(row.task, row.evaluator, row.metric) for row in rows})
     printed = {(column.key, column.metric) for table in layout.tables.values() for column in table.columns}
-    known = {task for task, metric in found if (task, metric) in printed}
-    return [place for place in found if place in printed or place[0] not in known]
+    known = {(task, evaluator) for task, evaluator, metric in found if (task, metric) in printed}
+    kept = [(t, m) for t, evaluator, m in found if (t, m) in printed or (t, evaluator) not in known]
+    return list(dict.fromkeys(kept))
 
 
 def _column(task: str, metric: str, layout: Layout) -> Column | None:

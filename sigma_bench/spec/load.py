@@ -327,9 +327,9 @@ def build_task(source: Document, choice: dict[Block, str | None], sets: Sequence
 
 
 def task_data(source: Document) -> dict[Block, tuple[str, ...]]:
-    """Return the names of data a task is measured on without an overlay."""
+    """Return the names of data a task is measured on without an overlay; a profile may be left out."""
     only = source.values.get("data_only")
-    return {"data": (only,) if isinstance(only, str) else ("official", "custom")}
+    return {"data": (only,) if isinstance(only, str) else ("official", "custom"), "profiles": ()}
 
 
 def build(model: type[M], document: Document) -> M:

@@ -49,7 +49,7 @@ def resolve(
         source: What the file holds.
         choice: Overlay name per block; None takes the one of the file's `defaults` block. Its keys are the blocks
             this kind of spec may have.
-        bare: Names that may be chosen without an overlay being there.
+        bare: Names that may be chosen without an overlay being there; a block with no such name may be left out.
         sets: "dotted.key=value" arguments.
         parse: Turns (value text, name of the argument) into a value.
 
@@ -85,8 +85,9 @@ def combinations(
         return
     offers: list[list[str | None]] = []
     for block in blocks:
-        names = [*bare.get(block, ()), *_names(source.values, block)]
-        offers.append(list(dict.fromkeys(names)) or [None])
+        names: list[str | None] = [*bare.get(block, ()), *_names(source.values, block)]
+        without: list[str | None] = [None] if block in bare and not bare[block] else []
+        offers.append(list(dict.fromkeys([*without, *names])) or [None])
     for picked in product(*offers):
         yield dict(zip(blocks, picked, strict=True))
 
@@ -116,7 +117,7 @@ def _defaults(
     for block in choice:
         if block not in defaults and bare.get(block):
             defaults[block] = next(iter(bare[block]))
-        if block not in defaults and _names(document.values, block):
+        if block not in defaults and block not in bare and _names(document.values, block):
             raise UserError(
                 f"{document.file}: has a {block} block but defaults.{OPTION[block]} does not say which of "
                 f"{', '.join(_names(document.values, block))} is used when none is asked for"

@@ -10,7 +10,7 @@ from sigma_bench import registry
 from sigma_bench.spec.base import Count, Floats, Resolved, Spec, Text, Texts
 from sigma_bench.spec.problems import nearest
 
-METRICS = ("top1", "miou", "mean_class_acc", "mean_count_error", "map")
+METRICS = ("top1", "knn_top1", "miou", "mean_class_acc", "mean_count_error", "map")
 """What our own evaluators measure."""
 
 
@@ -90,6 +90,14 @@ class Probe(Spec):
         return rates
 
 
+class Neighbours(Spec):
+    """Vote of the nearest training samples, on the features that the `probe` block names."""
+
+    k: Count
+    temperature: Annotated[float, Field(gt=0)]
+    """Cosine similarity by which the weight of a vote grows e-fold."""
+
+
 class Task(Spec):
     """A measurement, fully stated. Its id is its path under `tasks/` and the key of the published values."""
 
@@ -105,6 +113,7 @@ class Task(Spec):
     clips: Clips
     views: Views
     probe: Probe | None = None
+    knn: Neighbours | None = None
     options: dict[Text, bool | int | float | str] = {}
     """Settings of an evaluator from another package; our own have blocks of their own."""
     cost: Text
@@ -130,6 +139,10 @@ class Task(Spec):
     def _parts_fit(self) -> Task:
         if self.evaluator == "linear" and self.probe is None:
             raise ValueError("evaluator linear needs a probe block")
+        if self.evaluator == "knn" and (self.probe is None or self.knn is None):
+            raise ValueError("evaluator knn needs a knn block, and a probe block for layer, norm and pooling")
+        if (self.evaluator == "knn") != (self.metric == "knn_top1"):
+            raise ValueError("evaluator knn and metric knn_top1 go together")
         if self.options and not registry.origin("evaluators", self.evaluator):
             raise ValueError(f"options are for evaluators of other packages; {self.evaluator} takes none")
         return self

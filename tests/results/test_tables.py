@@ -446,3 +446,14 @@ def test_unsaid_pretraining_data_are_never_those_of_the_ablations(values, make_r
     fitting = [value for value in values.values if value.table == "T4" and matching.fits(row, value)]
     assert all(not value.pretrain_data for value in fitting)
     assert bool(fitting) is joins
+
+
+def test_votes_of_neighbours_stand_beside_the_probe_of_a_miniature_and_in_no_table_of_the_paper(
+    build, layout, measured
+):
+    vote = {"task": "linear/ucf101", "metric": "knn_top1", "evaluator": "knn", "profile": "knn", "value": 99.9}
+    assert lines_of(build("T1", [measured(**vote, data="official")])) == []
+    rows = [measured(data="miniature", **vote), measured(data="miniature", evaluator="linear", task="linear/ucf101")]
+    (table,) = tables.miniature(rows, layout)
+    assert [block.label for block in table.blocks] == ["protocol: knn, profile knn", "protocol: linear"]
+    assert [head.metric for head in table.heads] == ["knn_top1", "top1"]

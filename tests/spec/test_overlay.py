@@ -208,3 +208,12 @@ def test_task_dump_loads_as_the_same_task(tmp_path: Path) -> None:
     (tmp_path / "t.yaml").write_text(load.dump(made))
     assert load.task(tmp_path / "t.yaml") == made
     assert made.id == "linear/ucf101"
+
+
+def test_a_task_may_offer_a_profile_that_is_left_out_unless_asked_for():
+    plain, votes = (load.task("linear/ucf101", profile=profile) for profile in (None, "knn"))
+    assert (plain.evaluator, plain.resolved.profile) == ("linear", None)
+    assert (votes.evaluator, votes.resolved.profile) == ("knn", "knn")
+    assert (votes.views, votes.clips, votes.dataset) == (plain.views, plain.clips, plain.dataset)
+    with pytest.raises(UserError, match=r"has no such overlay.*knn"):
+        load.task("linear/ucf101", profile="knm")
