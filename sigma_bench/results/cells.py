@@ -135,8 +135,9 @@ def _replicates(rows: Sequence[Row]) -> list[float]:
 
 def _fewest_trained(rows: Sequence[Row]) -> tuple[int, int]:
     """Return (present, listed) training samples of the row with the smallest share; (1, 1) where no row says."""
-    found = [(row.train_present, row.train_count) for row in rows if row.train_present is not None and row.train_count]
-    return min(found, key=lambda pair: share(*pair), default=(1, 1))
+    found = {(row.train_present, row.train_count) for row in rows}
+    known = [(present, count) for present, count in found if present is not None and count]
+    return min(known, key=lambda pair: share(*pair), default=(1, 1))
 
 
 def _interval(rows: Sequence[Row]) -> tuple[float, float] | None:

@@ -137,7 +137,7 @@ def same_views(row: Row, stated: str | None) -> bool:
 
 def overridden(row: Row) -> list[str]:
     """Return the settings of the task that were overridden, as `KEY=VALUE`."""
-    return [mark.removeprefix(SETTING) for mark in row.marks if mark.startswith(SETTING)]
+    return [mark.removeprefix(SETTING) for mark in row.marks if mark.startswith(SETTING)] if row.marks else []
 
 
 def protocol_name(row: Row) -> str:

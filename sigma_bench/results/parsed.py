@@ -79,7 +79,7 @@ def load(file: Path, content: bytes) -> Known | None:
                 return None
             table = columns.read()
         os.utime(place)
-        with _undisturbed():
+        with undisturbed():
             problems = [(number, reason) for number, reason in about["problems"]]
             return Known(End(size, about["lines"], about["names"], problems), _rows(table), table)
     except OSError:
@@ -152,7 +152,7 @@ def _code() -> str:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
+def undisturbed() -> Iterator[None]:
     """Let no garbage be collected while very many objects are made that stay."""
     was = gc.isenabled()
     gc.disable()

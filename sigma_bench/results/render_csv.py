@@ -28,7 +28,7 @@ def render(table: Table) -> str:
                 marks = dict.fromkeys([*cell.marks, *(mark for marks in line.marks.values() for mark in marks)])
                 cells = [
                     *(table.name, table.title, _inert(block.label), line.kind, *map(_inert, line.attributes)),
-                    *(head.heading, head.task, head.metric, cell.text),
+                    *(_inert(head.heading), _inert(head.task), head.metric, cell.text),
                     *("" if number is None else repr(number) for number in numbers),
                     *(cell_text.difference(cell), cell.best, _inert("; ".join(texts[mark] for mark in marks))),
                     cell.source,

@@ -14,6 +14,7 @@ from typing import Final
 from sigma_bench.contracts import UserError
 from sigma_bench.results import own, paper, picture, published, render, render_html
 from sigma_bench.results.counted import Counted
+from sigma_bench.results.parsed import undisturbed
 from sigma_bench.results.published import Published
 from sigma_bench.results.row import Row
 from sigma_bench.results.store import Store, latest
@@ -163,8 +164,9 @@ def write_all(
         if published_dir.name != "published" or not (published_dir / "layout.yaml").is_file():
             raise UserError(f"{published_dir}: expected a folder named 'published' that holds layout.yaml")
         layout = load.layout(specs=published_dir.parent)
-    rows = Store(rows_folder).read()
-    tables = build_all(only, rows, published.read(published_dir), layout, zoo, counts)
+    with undisturbed():
+        rows = Store(rows_folder).read()
+        tables = build_all(only, rows, published.read(published_dir), layout, zoo, counts)
     out.mkdir(parents=True, exist_ok=True)
     written = [_write_table(table, out, one) for table in tables for one in formats if one != render.PAGE]
     if render.PAGE in formats:
