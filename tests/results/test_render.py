@@ -93,9 +93,9 @@ def test_any_text_stays_text(name, text):
     assert "\x00" not in markdown
     cells = list(csv.reader(io.StringIO(render.render(table, "csv"), newline="")))
     assert {len(row) for row in cells} == {len(cells[0])}
-    for cell, given in zip(cells[1][4:6], (name, text), strict=True):
+    for cell, asked in zip(cells[1][4:6], (name, text), strict=True):
         assert cell[:1] not in ("=", "+", "-", "@")  # a spreadsheet would take it for a formula
-        assert cell.removeprefix("'") == re.sub(r"[\r\n]+", " ", given).removeprefix("'")
+        assert cell.removeprefix("'") == re.sub(r"[\r\n]+", " ", asked).removeprefix("'")
 
 
 def test_markdown_neither_links_nor_formats():
