@@ -8,6 +8,8 @@ import pytest
 from sigma_bench.contracts import UserError
 from sigma_bench.results import line as lines
 from sigma_bench.results import published, render, tables
+from sigma_bench.results.claim_values import Book, Measured
+from sigma_bench.results.claims import judge
 from sigma_bench.results.reading import parse
 from sigma_bench.runs import claims
 from sigma_bench.spec import load
@@ -75,6 +77,7 @@ def test_an_unfinished_run_is_no_published_system_whatever_it_is_called(build, m
     ("present", "text", "note"),
     [
         (10, "partial 10 %", "refused: 10 of 100 training samples were there; under 99 % is no value here"),
+        (98, "partial 98 %", "refused: 98 of 100 training samples were there; under 99 % is no value here"),
         (99, "21.0", "99 of 100 training samples were there"),
         (100, "21.0", None),
         (None, "21.0", None),
@@ -100,6 +103,58 @@ def test_another_quantity_than_the_column_is_never_the_best(build, measured, fie
         "two": "best",
         "odd": "",
     }
+
+
+def test_a_mean_with_another_quantity_in_it_is_never_the_best(build, measured):
+    def severe(system, value, **odd):
+        for cell in published_mean_parts:
+            ratio = cell.metric == "mean_count_error"
+            fields = {"evaluator": "finetune", "task": cell.task, "metric": cell.metric, "method": ""}
+            fields |= odd if cell.task == "severe/ssv2" else {}
+            yield measured(system=system, value=0.2 if ratio else value, **{"task_version": 1, **fields})
+
+    heads = [head for head in build(table="T5").heads if head.metric not in ("", "mean")]
+    published_mean_parts = heads
+    rows = [*severe("one", 20.0), *severe("two", 21.0), *severe("odd", 99.0, task_version=3, test_sha256=OTHER)]
+    rows += list(severe("three", 19.0))
+    table = build(*rows, table="T5")
+    place = next(number for number, head in enumerate(table.heads) if head.metric == "mean")
+    found = {name: told(table, name, place)[0][1] for name in ("one", "two", "odd")}
+    assert found["odd"].value > found["two"].value
+    assert (found["odd"].best, found["two"].best) == ("", "best")
+
+
+def test_claims_count_only_rows_of_the_views_and_lists_that_the_table_states(published_dir, measured):
+    layout = load.layout()
+    book = Book(published.read(published_dir), layout)
+    column = layout.tables["C1"].columns[0]
+    number, values = next((n, v) for n, v in book.published.tables["C1"].items() if v[0].method == "SIGMA-DINO")
+    facts = {name: getattr(values[0], name) for name in ("method", "variant", "backbone", "pretrain_data", "epochs")}
+    facts |= {"task": column.key, "metric": column.metric, "evaluator": "finetune", "frames": "16"}
+    for seen, there in (("2x3", True), ("5x3", False), ("", True)):
+        cell = Measured(book, [measured(views=seen, **facts)], {}).cell("C1", number, column)
+        assert (cell.value is not None) is there
+
+
+def test_a_claim_over_different_training_lists_cannot_be_tested(published_dir, measured):
+    values, layout = published.read(published_dir), load.layout()
+    rows = [
+        measured(
+            **{name: getattr(cell, name) for name in ("method", "epochs", "motion_guidance", "task", "metric")},
+            system=cell.method,
+            value=cell.number,
+        )
+        for cells in values.tables["T1"].values()
+        for cell in cells
+    ]
+
+    def verdict(rows):
+        return {one.name: one.measured for one in judge(load.claims(), rows, values, layout)}["T1-mlp"]
+
+    assert verdict(rows).verdict == "holds"
+    odd = verdict([rows[0].model_copy(update={"train_sha256": OTHER}), *rows[1:]])
+    assert odd.verdict == "not testable"
+    assert "list" in odd.reason
 
 
 def test_a_profile_that_is_not_the_papers_is_none_for_linear_probes_either(build, measured):
