@@ -126,7 +126,7 @@ class _Builder:
         if any(cell.interval is not None for cell in all_cells):
             add("In square brackets: the 95 % interval over the test samples.")
         if any(cell.spread is not None for cell in all_cells):
-            add("±: sample standard deviation over the n seeds, or sets of weights where a footnote names them.")
+            add("±: sample standard deviation over the n seeds, or sets of weights where a footnote says so.")
 
     def _elsewhere(self, row: Row) -> bool:
         """Return whether the row belongs to another table; asked once for all rows that are alike in this."""

@@ -11,6 +11,7 @@ from sigma_bench.results import published, render, tables
 from sigma_bench.results.claim_values import Book, Measured
 from sigma_bench.results.claims import judge
 from sigma_bench.results.reading import parse
+from sigma_bench.results.store import latest
 from sigma_bench.runs import claims
 from sigma_bench.spec import load
 
@@ -182,3 +183,19 @@ def test_claims_are_not_written_among_the_rows(tmp_path):
     with pytest.raises(UserError, match="would pass for rows"):
         claims.claims(tmp_path, tmp_path / "x" / "..", ["csv"])
     assert list(tmp_path.glob("*")) == []
+
+
+def test_the_later_of_two_values_counts_whichever_is_complete(make_row):
+    ok, partial = (
+        make_row(value=value, status=status, n_decoded=n, measured_at=f"2025-01-0{day}T00:00:00.000000Z")
+        for value, status, n, day in ((20.0, "ok", 200, 1), (10.0, "partial", 100, 2))
+    )
+    assert latest([ok, partial]) == latest([partial, ok]) == [partial]
+    later = ok.model_copy(update={"measured_at": "2025-01-03T00:00:00.000000Z"})
+    assert latest([ok, partial, later]) == latest([later, partial, ok]) == [later]
+
+
+def test_of_two_values_of_one_moment_the_one_written_last_counts(make_row):
+    one, other = (make_row(value=value, measured_at="2025-01-01T00:00:00.000000Z") for value in (1.0, 2.0))
+    assert latest([one, other]) == [other]
+    assert latest([other, one]) == [one]
