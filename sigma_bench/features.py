@@ -8,8 +8,7 @@ import math
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from filelock import FileLock, Timeout
 
+from sigma_bench import feature_cache
 from sigma_bench.contracts import Encoder, Run, UserError
 from sigma_bench.data import files, transforms
 from sigma_bench.data.decode import stills
@@ -30,7 +29,7 @@ from sigma_bench.data.ranks import Ranks, share
 from sigma_bench.data.views import DECODER, Views, requests, sample_views
 from sigma_bench.models.fingerprint import fingerprint
 from sigma_bench.models.pooling import pool_tokens
-from sigma_bench.progress import Reporter, say
+from sigma_bench.progress import Reporter
 
 GIVEN_UP = "given up: "
 """Begins the error of a file that another attempt might decode."""
@@ -91,8 +90,9 @@ def extract(
     """Return the pooled features of every sample of `index`, from the cache where they have been computed before.
 
     Two processes that ask for the same features compute them once: the second waits. A run with `limit` has an entry
-    of its own. Files that cannot be decoded are samples with an error, never replaced. With `run.helpers` the work is
-    shared with other processes; on a CPU the values are the same bit by bit.
+    of its own. What was not used for longest is deleted beyond a bound (`feature_cache`). Values are mapped to memory,
+    which so does not grow with the data. Files that cannot be decoded are samples with an error, never replaced. With
+    `run.helpers` the work is shared with other processes; on a CPU the values are the same bit by bit.
 
     Args:
         encoder: The frozen encoder, put in eval mode.
@@ -107,12 +107,12 @@ def extract(
     wanted = _wanted(encoder, index, asked, run)
     key = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
     place = run.folder / "features" / key[:2] / key
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(place):
-        cached = _settled(place)
+    with feature_cache.alone(place):
+        cached = feature_cache.settled(place, wanted)
         if not cached:
             _compute(encoder, index, asked, run, place, wanted)
-        origin = json.loads((place / "origin.json").read_text(encoding="utf-8"))
+        feature_cache.used(place)
+        origin = json.loads((place / feature_cache.ORIGIN).read_text(encoding="utf-8"))
         values = np.load(place / "values.npy", mmap_mode="r")
         return Features(values, np.load(place / "ok.npy"), origin["errors"], {**origin, "cached": cached})
 
@@ -136,39 +136,17 @@ def _wanted(encoder: Encoder, index: Index, asked: Asked, run: Run) -> dict[str,
     return dict(json.loads(json.dumps(wanted)))
 
 
-@contextmanager
-def _alone(place: Path) -> Iterator[None]:
-    """Hold the lock of an entry; say so where another process holds it."""
-    lock = FileLock(f"{place}.lock")
-    try:
-        lock.acquire(timeout=1)
-    except Timeout:
-        say(f"another process computes the same features ({place.name[:12]}); waiting for it")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _settled(place: Path) -> bool:
-    """Tell whether an entry is whole and would come out the same again: a file given up for its time might not."""
-    try:
-        origin = json.loads((place / "origin.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return False
-    return not origin["given_up"]
-
-
 def _compute(encoder: Encoder, index: Index, asked: Asked, run: Run, place: Path, wanted: dict[str, Any]) -> None:
     """Fill a folder beside `place` and rename it, so that an entry is either whole or absent."""
-    partial = place.with_name(f"{place.name}.partial")
+    partial = place.with_name(f"{place.name}{feature_cache.PARTIAL}")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     helped = run.helpers is not None and run.helpers.weights == wanted["weights"]
     ranks = run.helpers.ranks if helped else Ranks()
     shape = (index.count, asked.views.count, encoder.spec.embed_dim)
-    _check_room(partial, (2 if ranks.world > 1 else 1) * 4 * math.prod(shape))
+    size = 4 * math.prod(shape)
+    feature_cache.make_room(place.parent.parent, size, keep=place)
+    feature_cache.check_room(partial, (2 if ranks.world > 1 else 1) * size)
     began = time.perf_counter()
     if ranks.world > 1:
         _call(ranks, index, partial, wanted)
@@ -184,18 +162,9 @@ def _compute(encoder: Encoder, index: Index, asked: Asked, run: Run, place: Path
         "decoders": dict(sorted(decoders.items())),
         "seconds": round(time.perf_counter() - began, 3),
     }
-    (partial / "origin.json").write_text(json.dumps(origin, indent=1), encoding="utf-8")
+    (partial / feature_cache.ORIGIN).write_text(json.dumps(origin, indent=1), encoding="utf-8")
     shutil.rmtree(place, ignore_errors=True)  # what a kill left incomplete
     partial.rename(place)
-
-
-def _check_room(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise UserError(
-            f"{folder.parent}: the features need {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; name another "
-            "--out"
-        )
 
 
 def _call(ranks: Ranks, index: Index, partial: Path, wanted: dict[str, Any]) -> None:

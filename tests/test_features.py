@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from sigma_bench import features
+from sigma_bench import feature_cache, features
 from sigma_bench.contracts import EncoderSpec, Run, Tokens, UserError
 from sigma_bench.data.datasets.ucf101 import read
 from sigma_bench.data.index import Index, Sample
@@ -226,7 +226,7 @@ def test_features_that_are_no_numbers_are_an_error_and_are_not_kept(root, tmp_pa
 def test_an_entry_is_read_before_its_lock_is_let_go(root, tmp_path, monkeypatch):
     from contextlib import contextmanager
 
-    whole = features._alone
+    whole = feature_cache.alone
 
     @contextmanager
     def taken_over(place):
@@ -235,14 +235,14 @@ def test_an_entry_is_read_before_its_lock_is_let_go(root, tmp_path, monkeypatch)
             yield
         place.rename(place.with_name("gone"))
 
-    monkeypatch.setattr(features, "_alone", taken_over)
+    monkeypatch.setattr(feature_cache, "alone", taken_over)
     assert extract(Colours(), read(root, "train").select(range(2)), VIEWS, run(tmp_path)).values_NVD[1].any()
 
 
 def test_a_disk_that_is_too_small_is_told_before_computing(root, tmp_path, monkeypatch):
     from types import SimpleNamespace
 
-    monkeypatch.setattr(features.shutil, "disk_usage", lambda _: SimpleNamespace(free=10))
+    monkeypatch.setattr(feature_cache.shutil, "disk_usage", lambda _: SimpleNamespace(free=10))
     with pytest.raises(UserError, match="GB are free"):
         extract(Colours(), read(root, "train").select(range(2)), VIEWS, run(tmp_path))
 
