@@ -42,7 +42,8 @@ def _table(family: str, rows: Sequence[Row], layout: Layout, data: Data) -> Tabl
     counts = {cell.count for block in table.blocks for line in block.lines for cell in line.cells if cell.count}
     if counts:
         n = str(counts.pop()) if len(counts) == 1 else f"{min(counts)} to {max(counts)}, stated where over 1"
-        table.remarks.append(f"Mean ± standard deviation over seeds, or sets of weights where a footnote says so; n = {n}.")
+        over = "over seeds, or sets of weights where a footnote says so"
+        table.remarks.append(f"Mean ± standard deviation {over}; n = {n}.")
     if any(cell.interval for block in table.blocks for line in block.lines for cell in line.cells):
         table.remarks.append("In square brackets: the 95 % interval over the test samples.")
     return table
