@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from sigma_bench import registry
 from sigma_bench.contracts import Counts, Run, UserError
 from sigma_bench.data import roots, subsets
-from sigma_bench.data.datasets.known import is_official
+from sigma_bench.data.datasets.known import taken_for_official
 from sigma_bench.data.index import Index
 
 
@@ -48,7 +48,10 @@ def read(task: Any, run: Run) -> Lists:
     for split in (task.dataset.train, task.dataset.test):
         fold = task.dataset.split or 1
         index = _read(task.dataset.name, folder, split, fold)
-        official &= is_official(task.dataset.name, split, fold, index)
+        told = taken_for_official(task.dataset.name, split, fold, index)
+        official &= told is not None
+        if told:
+            index = replace(index, notes=(*index.notes, told))
         if run.limit is not None and index.count > run.limit:
             kept = np.random.default_rng(0).permutation(index.count)[: run.limit]
             index = index.select(np.sort(kept))

@@ -63,7 +63,27 @@ length is not the published one; a list of this length may be. The training list
 lacks other videos.
 """
 
+LEAST: dict[tuple[str, str, int], int] = {("k400", "train", 1): 200_000}
+"""(data set, split, fold) -> fewest samples of a published list of which every copy lacks others (K400 began with
+about 246,000 training videos, Kay et al. 2017; copies in use have about 240,000)."""
+
 
 def is_official(dataset: str, split: str, fold: int, index: Index) -> bool:
     """Return whether `index` is the published list, file for file and label for label."""
     return LISTS.get((dataset, split, fold)) == (index.count, index.sha256)
+
+
+def taken_for_official(dataset: str, split: str, fold: int, index: Index) -> str | None:
+    """Return None for a list that is not the published one, and else what a reader must know of how that was told.
+
+    That is nothing where the hash agrees. Where no hash is at hand the number of samples must agree, or be large enough
+    where copies differ.
+    """
+    key = (dataset, split, fold)
+    if key in LISTS:
+        return "" if is_official(dataset, split, fold, index) else None
+    if COUNTS.get(key) == index.count:
+        return f"{dataset}/{split}: told for the published list by its {index.count} samples, not by a hash"
+    if key in LEAST and index.count >= LEAST[key]:
+        return f"{dataset}/{split}: {index.count} samples, of a list that differs from copy to copy"
+    return None

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from sigma_bench import registry
-from sigma_bench.data.datasets.known import COUNTS, LISTS, is_official
+from sigma_bench.data.datasets.known import COUNTS, LEAST, LISTS, is_official, taken_for_official
 from sigma_bench.data.datasets.ucf101 import read
 from sigma_bench.data.index import Index
 
@@ -36,3 +36,21 @@ def test_a_list_is_known_by_its_hash_or_by_its_count_alone_and_of_a_registered_r
     assert {name for name, _, _ in COUNTS} <= set(registry.names("datasets"))
     assert COUNTS["in1k", "train", 1] == 1281167
     assert not any(is_official(*key, Index.build(key[0], key[1], ".", (), ())) for key in COUNTS)
+
+
+def of(count: int) -> Index:
+    return Index.build("x", "x", ".", ["a"], [(str(n), f"{n}.avi", 0, "g") for n in range(count)])
+
+
+def test_without_a_hash_the_number_of_samples_tells_and_the_row_says_so(monkeypatch):
+    monkeypatch.setitem(COUNTS, ("in1k", "train", 1), 30)
+    monkeypatch.setitem(LEAST, ("k400", "train", 1), 20)
+    assert "30 samples, not by a hash" in str(taken_for_official("in1k", "train", 1, of(30)))
+    assert taken_for_official("in1k", "train", 1, of(29)) is None
+    assert "25 samples, of a list that differs" in str(taken_for_official("k400", "train", 1, of(25)))
+    assert taken_for_official("k400", "train", 1, of(19)) is None
+    assert taken_for_official("another", "train", 1, of(30)) is None
+    count, digest = 30, of(30).sha256
+    monkeypatch.setitem(LISTS, ("k400", "val", 1), (count, digest))
+    assert taken_for_official("k400", "val", 1, of(30)) == ""
+    assert taken_for_official("k400", "val", 1, of(31)) is None  # a hash is at hand: nothing else will do
