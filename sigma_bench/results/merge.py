@@ -14,7 +14,7 @@ from sigma_bench.contracts import UserError
 from sigma_bench.results import settings
 from sigma_bench.results.reading import Problem
 from sigma_bench.results.row import Row
-from sigma_bench.results.store import Store
+from sigma_bench.results.store import Store, is_suite
 
 SHOWN_NOTES = 50
 
@@ -62,7 +62,9 @@ def merge(sources: Sequence[Path], into: Path) -> Merged:
             fresh: dict[str, list[Row]] = {}
             for row in rows:
                 known = there.get(row.id)
-                if known is None:
+                if not is_suite(row.suite):
+                    done.conflicts.append(f"{source}: row {row.id}: suite {row.suite[:80]!r} is no name of a file")
+                elif known is None:
                     _carry_files(row, source, into, done)
                     fresh.setdefault(row.suite, []).append(row)
                     there[row.id] = row

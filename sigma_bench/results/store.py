@@ -32,6 +32,11 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EIO)
 """What file systems say that have no locks, such as NFS without its lock server."""
 
 
+def is_suite(name: str) -> bool:
+    """Return whether a suite's name can be that of its file."""
+    return _SUITE.fullmatch(name) is not None
+
+
 def latest(rows: Iterable[Row]) -> list[Row]:
     """Return the newest row of each key, in the order of first appearance.
 
@@ -77,7 +82,7 @@ class Store:
                 another writer, a full or read-only disk, one without locks); the rows were then saved elsewhere, and
                 the message says where.
         """
-        if not _SUITE.fullmatch(suite):
+        if not is_suite(suite):
             raise UserError(f"suite '{suite}' is no file name; use letters, digits, '_', '-' and '.', a letter first")
         rows = list(rows)
         if strangers := sorted({row.suite for row in rows} - {suite}):

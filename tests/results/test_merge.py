@@ -142,3 +142,14 @@ def test_many_notes_are_counted(tmp_path):
     done = Merged(notes=[f"file {number}" for number in range(70)])
     assert report(done, tmp_path)[-2:] == ["note: file 49", "note: and 20 more files of rows that were not copied"]
     assert len(report(Merged(notes=["x"] * 70), tmp_path)) == 2
+
+
+def test_a_row_whose_suite_is_no_file_name_holds_up_no_others(tmp_path, make_row):
+    rows = [make_row(suite=suite, seed=seed) for seed, suite in enumerate(("a", "../../evil", "b"))]
+    (tmp_path / "from").mkdir()
+    (tmp_path / "from" / "x.csv").write_bytes(lines.header() + b"".join(map(lines.encode, rows)))
+    done = merge([tmp_path / "from"], tmp_path / "into")
+    assert (done.added, len(done.conflicts)) == (2, 1)
+    assert "'../../evil' is no name of a file" in done.conflicts[0]
+    assert [row.seed for row in Store(tmp_path / "into").read()] == [0, 2]
+    assert not (tmp_path.parent / "evil.csv").exists()
