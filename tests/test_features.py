@@ -290,3 +290,19 @@ def test_the_print_of_an_encoder_covers_the_kinds_of_its_modules():
     before = fingerprint(encoder)
     encoder[1] = torch.nn.ReLU()
     assert fingerprint(encoder) != before
+
+
+def test_a_picture_decoded_once_has_the_features_of_one_decoded_for_every_frame(tmp_path):
+    rng = np.random.default_rng(0)
+    from PIL import Image
+
+    for number in range(3):
+        Image.fromarray(rng.integers(0, 255, (40, 56, 3), np.uint8)).save(tmp_path / f"{number}.png")
+    index = Index.build("pictures", "test", tmp_path, ["x"], [Sample(f"{n}", f"{n}.png", 0, "g") for n in range(3)])
+    for clips, box, flip in ((1, "full", False), (3, "random_resized", True)):
+        once, always = (
+            extract(Colours(), index, Views(rule, clips, 1, 1, box, flip, 5), run(tmp_path)).values_NVD
+            for rule in ("still", "dense_test")
+        )
+        np.testing.assert_array_equal(once, always)
+        assert clips == 1 or not np.array_equal(once[:, 0], once[:, 1])

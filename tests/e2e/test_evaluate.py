@@ -93,3 +93,13 @@ def test_a_missing_checkpoint_fails_alone(cli, tmp_path, data_root):
                "200", "--set", "probe.epochs=2", expect=1)  # fmt: skip
     assert "nothing.pth: no such file" in done.stderr
     assert len(rows(tmp_path / "results" / "rows")) == 3
+
+
+@pytest.mark.slow
+def test_the_suite_of_linear_probing_fills_all_cells_on_the_miniatures(cli, tmp_path):
+    common = ("eval", "--suite", "linear", "--data", "miniature", "--ckpt", "random:nano:1", "--data-root", tmp_path)
+    cli(*common)
+    cli(*common, "--profile", "knn")
+    found = {(r["task"], r["metric"], r["status"], r["data"]) for r in rows(tmp_path / "results" / "rows")}
+    names = ("ssv2", "k400", "ucf101", "hmdb51", "in1k", "cifar100")
+    assert found == {(f"linear/{n}", m, "ok", "miniature") for n in names for m in ("top1", "knn_top1")}
