@@ -32,7 +32,9 @@ def counted() -> dict[str, Counted]:
             if (one := lists.get((split, FOLD))) is None:
                 continue
             counts[metric] = one.listed
-            missing = f", {one.listed - one.usable:,} of its samples missing or unreadable" if one.usable < one.listed else ""
+            missing = (
+                f", {one.listed - one.usable:,} of its samples missing or unreadable" if one.usable < one.listed else ""
+            )
             notes[metric] = f"list: {one.published}{missing}"
             counts["classes"] = one.classes
         found[task] = Counted(name, counts, notes)
