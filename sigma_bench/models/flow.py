@@ -44,16 +44,6 @@ class FlowEstimator(Protocol):
         ...
 
 
-def forward_pairs(frames: int) -> tuple[Pair, ...]:
-    """Return the pairs (i, i + 1) of neighbouring frames, in order of time."""
-    return tuple((i, i + 1) for i in range(frames - 1))
-
-
-def backward_pairs(frames: int) -> tuple[Pair, ...]:
-    """Return the pairs (i + 1, i) of neighbouring frames, in order of time."""
-    return tuple((i + 1, i) for i in range(frames - 1))
-
-
 def estimator(
     method: Method,
     device: torch.device | str = "cpu",

@@ -28,11 +28,22 @@ Losses = Mapping[str, torch.Tensor]
 
 
 class Prepared(NamedTuple):
-    """A micro-batch as the networks take it: clips (B, 3, T, H, W), mask (B, N), features of a teacher or None."""
+    """A micro-batch with all that is drawn or computed of it beforehand.
 
-    clips: torch.Tensor
+    Attributes:
+        clips_u8: Clips (B, 3, T, H, W), bytes: those of a whole optimiser step may have to be kept.
+        mask: Boolean (B, N), True = masked.
+        targets: Features of a teacher, or None.
+    """
+
+    clips_u8: torch.Tensor
     mask: torch.Tensor
     targets: torch.Tensor | None
+
+    @property
+    def clips(self) -> torch.Tensor:
+        """The clips as the networks take them, float32."""
+        return transforms.normalize(self.clips_u8, IMAGENET_MEAN, IMAGENET_STD)
 
 
 @dataclass
@@ -75,7 +86,7 @@ class MaskedObjective:
         raise NotImplementedError
 
     def losses(self, prepared: Prepared) -> Losses:
-        """Return the losses of a micro-batch; where `watch` is set, also `note` what is watched."""
+        """Return the losses of a micro-batch; where `watch` is set, also keep what is watched."""
         raise NotImplementedError
 
     def batches(self, epoch: int, offset: int) -> Iterator[Batch]:
@@ -89,14 +100,14 @@ class MaskedObjective:
         return MaskedBatch(**vars(batch), mask=self.masking(batch.clips, batch.seeds))
 
     def prepare(self, batch: Batch) -> Prepared:
-        """Return normalised clips, their masks and the teacher's features."""
-        clips = transforms.normalize(batch.clips, IMAGENET_MEAN, IMAGENET_STD)
+        """Return the clips, their masks and the teacher's features."""
         mask = batch.mask if isinstance(batch, MaskedBatch) else self.masking(batch.clips, batch.seeds)
+        prepared = Prepared(batch.clips, mask, None)
         if self.teacher is None:
-            return Prepared(clips, mask, None)
+            return prepared
         assert isinstance(self.recipe.target, TeacherTarget)
-        features = self.teacher.features(clips, IMAGENET_MEAN, IMAGENET_STD)
-        return Prepared(clips, mask, teacher_targets(features, mask, self.recipe.target.normalize))
+        features = self.teacher.features(prepared.clips, IMAGENET_MEAN, IMAGENET_STD)
+        return prepared._replace(targets=teacher_targets(features, mask, self.recipe.target.normalize))
 
     @property
     def described(self) -> dict[str, str]:

@@ -79,7 +79,8 @@ class Sigma(_Featured):
     def survey(self, batches: Sequence[Batch]) -> None:
         """Balance the assignments over all micro-batches of an optimiser step and over all processes."""
         self._surveyed = deque(self.prepare(batch) for batch in batches)
-        self._balance = forward.sigma_balance(self.module, self._surveyed, self.settings, self.normalized, self.group)
+        parts = ((part.clips, part.mask, part.targets) for part in self._surveyed)
+        self._balance = forward.sigma_balance(self.module, parts, self.settings, self.normalized, self.group)
 
     def losses(self, prepared: Prepared) -> Losses:
         """Return the symmetric loss and its two halves."""

@@ -25,6 +25,7 @@ from sigma_bench.train import distributed, loop, optim, schedule
 from sigma_bench.train import folder as folders
 from sigma_bench.train.distributed import Processes
 from sigma_bench.train.plan import Plan
+from sigma_bench.train.snapshot import digests
 
 
 def train(
@@ -123,11 +124,10 @@ def train(
 
 def _same_frozen(described: Sequence[Mapping[str, str]]) -> None:
     """Refuse to train with other frozen weights in another process; all of them come to the same judgement."""
-    digests = [{name: text for name, text in found.items() if name.endswith("digest")} for found in described]
-    for rank, found in enumerate(digests):
-        if found != digests[0]:
+    for rank, found in enumerate(described):
+        if digests(found) != digests(described[0]):
             raise UserError(
-                f"process {rank} has the frozen weights {described[rank]}, process 0 has {described[0]}; all machines "
+                f"process {rank} has the frozen weights {found}, process 0 has {described[0]}; all machines "
                 "need the same files (target.weights, mask.weights)"
             )
 

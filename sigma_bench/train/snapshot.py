@@ -15,6 +15,11 @@ from sigma_bench.train.distributed import Processes
 from sigma_bench.train.plan import Place, Plan
 
 
+def digests(frozen: Mapping[str, str]) -> dict[str, str]:
+    """Return what tells frozen weights apart: their digests, not the places they were read from."""
+    return {name: text for name, text in frozen.items() if name.endswith("digest")}
+
+
 @dataclass
 class Training:
     """The parts of a training that change from step to step, and what they belong to.
@@ -71,7 +76,7 @@ class Training:
         processes = self.processes
         saved = states.load(path, processes.device)
         kept, now = saved.get("frozen", {}), self.extra.get("frozen", {})
-        if kept != now:
+        if digests(kept) != digests(now):
             raise UserError(f"{path}: the run was begun with {kept}, now there is {now}; a resume needs the same files")
         try:
             self._take(saved)

@@ -102,6 +102,7 @@ def test_a_survey_makes_losses_and_gradients_those_of_one_batch():
     whole.step(batch())["loss"].backward()
     parts = [Batch(b.clips[i : i + 2], [0, 0], b.seeds[i : i + 2]) for b in [batch()] for i in (0, 2)]
     pieces.survey(parts)
+    assert all(kept.clips_u8.dtype == torch.uint8 for kept in pieces._surveyed)  # a whole step is kept
     for part in parts:
         (pieces.step(part)["loss"] / 2).backward()
     for (name, one), (_, two) in zip(whole.module.named_parameters(), pieces.module.named_parameters(), strict=True):

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from sigma_bench.contracts import UserError
 from sigma_bench.train import folder, loop, state
 from sigma_bench.train.incident import TrainingStopped
 from sigma_bench.train.plan import Plan
@@ -223,3 +224,13 @@ def test_a_scaled_loss_trains_and_skips_a_step_that_overflows(tmp_path):
     last = loop.fit(objective, optimizer, plan, tmp_path, {})
     assert not torch.equal(objective.module.weight, before)
     assert state.load(last)["scaler"]["scale"] > 0
+
+
+def test_a_resume_needs_the_frozen_weights_it_began_with_wherever_they_lie(tmp_path):
+    begun = {"frozen": {"teacher": "a/x.pth", "teacher_digest": "1"}}
+    last = loop.fit(*build(2), tmp_path, begun)
+    moved = {"frozen": {"teacher": "b/x.pth", "teacher_digest": "1"}}
+    assert loop.fit(*build(4), tmp_path, moved, resume=last).name == "step-0000004.pt"
+    other = {"frozen": {"teacher": "a/x.pth", "teacher_digest": "2"}}
+    with pytest.raises(UserError, match="a resume needs the same files"):
+        loop.fit(*build(4), tmp_path, other, resume=last)
