@@ -30,7 +30,7 @@ from sigma_bench.runs.machine import described, set_threads
 from sigma_bench.runs.measured import rows_of
 from sigma_bench.runs.systems import AS_STORED, Candidate, Reading, candidate
 from sigma_bench.spec import load
-from sigma_bench.spec.task import Task
+from sigma_bench.spec.task import BLOCKS, Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -228,7 +228,8 @@ def settings_of(task: Task, run: Run, heads: int | None = None, reading: Reading
     That is the resolved task; where they depart from the usual, the precision and how the file is read; and of a
     generated data set the hash of its files, since its ids are the same whatever is in them.
     """
-    unused = {name for name in ("knn",) if getattr(task, name) is None}  # younger than rows whose hash must stay
+    younger = {block for blocks in BLOCKS.values() for block in blocks} - {"probe"}  # than rows whose hash must stay
+    unused = {name for name in younger if getattr(task, name) is None}
     content = task.model_dump(mode="json", exclude={*settings.NOT_HASHED, *unused})
     if run.precision != "fp32":
         content["precision"] = run.precision

@@ -10,8 +10,10 @@ from sigma_bench import registry
 from sigma_bench.spec.base import Count, Floats, Resolved, Spec, Text, Texts
 from sigma_bench.spec.problems import nearest
 
-METRICS = ("top1", "knn_top1", "miou", "mean_class_acc", "mean_count_error", "map")
-"""What our own evaluators measure."""
+BLOCKS: dict[str, tuple[str, ...]] = {"linear": ("probe",), "knn": ("probe", "knn")}
+"""Evaluator -> blocks of settings that it needs; what is shared stands in `probe`, `clips` and `views`."""
+METRICS: dict[str, tuple[str, ...]] = {"linear": ("top1",), "knn": ("knn_top1",)}
+"""Evaluator -> metrics that its tasks may be named for."""
 
 
 class Dataset(Spec):
@@ -106,7 +108,7 @@ class Task(Spec):
     version: Count
     evaluator: Text
     metric: Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_-]{0,59}$")]
-    """One of `METRICS`; an evaluator of another package may have others."""
+    """One of `METRICS` of the evaluator; an evaluator of another package may have any."""
     data_only: Literal["miniature"] | None = None
     """The only data this task exists for; null: all."""
     dataset: Dataset
@@ -123,9 +125,10 @@ class Task(Spec):
     @field_validator("metric")
     @classmethod
     def _known_metric(cls, metric: str, info: ValidationInfo) -> str:
-        evaluator = info.data.get("evaluator")
-        if metric not in METRICS and not (evaluator and registry.origin("evaluators", evaluator)):
-            raise ValueError(f"found '{metric}' (text), expected one of {', '.join(METRICS)}")
+        evaluator = str(info.data.get("evaluator"))
+        metrics = METRICS.get(evaluator, (metric,))
+        if metric not in metrics:
+            raise ValueError(f"found '{metric}' (text), expected one of {', '.join(metrics)}, of evaluator {evaluator}")
         return metric
 
     @field_validator("evaluator")
@@ -137,12 +140,9 @@ class Task(Spec):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Task:
-        if self.evaluator == "linear" and self.probe is None:
-            raise ValueError("evaluator linear needs a probe block")
-        if self.evaluator == "knn" and (self.probe is None or self.knn is None):
-            raise ValueError("evaluator knn needs a knn block, and a probe block for layer, norm and pooling")
-        if (self.evaluator == "knn") != (self.metric == "knn_top1"):
-            raise ValueError("evaluator knn and metric knn_top1 go together")
+        missing = [name for name in BLOCKS.get(self.evaluator, ()) if getattr(self, name) is None]
+        if missing:
+            raise ValueError(f"evaluator {self.evaluator} needs the block {' and the block '.join(missing)}")
         if self.options and not registry.origin("evaluators", self.evaluator):
             raise ValueError(f"options are for evaluators of other packages; {self.evaluator} takes none")
         return self

@@ -85,7 +85,10 @@ def test_neighbours_use_the_features_of_the_probe_and_a_metric_of_their_own(root
 
 
 def test_evaluator_and_metric_go_together():
-    for sets in (["metric=top1"], ["evaluator=linear"]):
-        with pytest.raises(UserError, match="evaluator knn and metric knn_top1 go together"):
+    for sets, said in (
+        (["metric=top1"], "expected one of knn_top1, of evaluator knn"),
+        (["evaluator=linear"], "expected one of top1, of evaluator linear"),
+    ):
+        with pytest.raises(UserError, match=said):
             load.task("linear/ucf101", profile="knn", sets=sets)
     assert load.task("linear/ucf101").knn is None

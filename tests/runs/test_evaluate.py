@@ -1,6 +1,7 @@
 """What makes a measurement another one, and what is refused before anything runs."""
 
 import json
+import time
 
 import pytest
 
@@ -72,6 +73,7 @@ def test_an_interrupt_starts_no_further_command(tmp_path, monkeypatch):
 
     def command(name, arguments, logs):
         begun.append(name)
+        time.sleep(0.02)  # as a command takes: one that ends at once leaves no time to call the others off
         raise KeyboardInterrupt
 
     monkeypatch.setattr("sigma_bench.runs.demo._command", command)

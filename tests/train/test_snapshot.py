@@ -9,7 +9,7 @@ from sigma_bench.contracts import UserError
 from sigma_bench.data.ranks import Ranks
 from sigma_bench.train import state
 from sigma_bench.train.distributed import Processes
-from sigma_bench.train.plan import Plan
+from sigma_bench.train.plan import Place, Plan
 from sigma_bench.train.snapshot import Training
 
 
@@ -70,9 +70,21 @@ def test_the_scale_of_fp16_losses_is_taken_back(tmp_path):
 
 
 def test_other_frozen_parts_are_refused(tmp_path):
-    state.save(tmp_path / "step-0000003.pt", training(extra={"frozen": {"teacher": "one"}}).state())
+    began = {"frozen": {"teacher": "a.pth", "teacher_digest": "one"}}
+    state.save(tmp_path / "step-0000003.pt", training(extra=began).state())
     with pytest.raises(UserError, match="the run was begun with"):
-        training(extra={"frozen": {"teacher": "another"}}).restore(tmp_path / "step-0000003.pt")
+        training(extra={"frozen": {**began["frozen"], "teacher_digest": "another"}}).restore(
+            tmp_path / "step-0000003.pt"
+        )
+
+
+def test_a_frozen_part_that_was_moved_is_the_same(tmp_path):
+    before = training(extra={"frozen": {"teacher": "a.pth", "teacher_digest": "one"}})
+    before.place = Place(3, 1, 2)
+    state.save(tmp_path / "step-0000003.pt", before.state())
+    after = training(extra={"frozen": {"teacher": "b.pth", "teacher_digest": "one"}})
+    after.restore(tmp_path / "step-0000003.pt")
+    assert after.place == Place(3, 1, 2)
 
 
 @pytest.mark.parametrize("spoilt", [{"model": {}}, {"rng": 3}, {"optimizer": {}}, {"into_epoch": None, "step": None}])
