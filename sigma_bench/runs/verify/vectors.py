@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from sigma_bench.contracts import UserError
@@ -29,11 +32,13 @@ class Golden:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Read a golden `.pt` or `.json` file.
+    """Read a golden `.pt`, `.json` or `.npz` file; of the last, arrays by name, and never an object.
 
     Raises:
         UserError: The file is damaged, or holds no dictionary.
     """
+    if path.suffix == ".npz":
+        return _arrays(path)
     if path.suffix == ".json":
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
@@ -43,6 +48,17 @@ def load(path: Path) -> dict[str, Any]:
             raise UserError(f"{path}: holds a {type(values).__name__}; expected an object")
         return values
     return read(path).content
+
+
+def _arrays(path: Path) -> dict[str, Any]:
+    try:
+        if not zipfile.is_zipfile(path):
+            raise UserError(f"{path}: is no npz file (a zip archive of arrays), or one cut short; fetch it again")
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, MemoryError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{path}: is not a readable file of arrays ({reason})") from error
 
 
 def clips_of(video_u8: torch.Tensor, device: str) -> torch.Tensor:
