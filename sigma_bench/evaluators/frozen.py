@@ -44,7 +44,7 @@ def features(encoder: Encoder, task: Any, run: Run) -> Frozen:
     """
     lists = samples.read(task, run)
     samples.check(task, lists)
-    train_views, test_views = views_of(task, _stride(encoder, task), run.seed)
+    train_views, test_views = views_of(task, stride_of(encoder, task), run.seed)
     pool = task.probe.pool or encoder.spec.default_pool
     wanted: dict[str, Any] = {"layer": task.probe.layer, "norm": task.probe.norm, "pool": pool}
     train = extract(encoder, lists.train, train_views, run, **wanted)
@@ -120,7 +120,7 @@ def views_of(task: Any, stride: int, seed: int) -> tuple[Views, Views]:
     return train, test
 
 
-def _stride(encoder: Encoder, task: Any) -> int:
+def stride_of(encoder: Encoder, task: Any) -> int:
     """Return the distance between frames with which a clip of this encoder spans the time that the task states."""
     if task.clips.sampling != "dense":
         return 1

@@ -1,0 +1,82 @@
+"""Which stages a task has: one function an evaluator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from sigma_bench.contracts import Encoder, UserError
+from sigma_bench.evaluators import frozen
+from sigma_bench.runs.plan.sizes import Size, size_of
+from sigma_bench.runs.plan.stages import FLOAT, Job, Stage
+from sigma_bench.spec.task import Task
+
+Find = Callable[[str], Size]
+"""Split -> length of the task's list."""
+
+
+def job(task: Task, encoder: Encoder, root: Path | None, limit: int | None) -> Job:
+    """Return what a task asks for.
+
+    Args:
+        task: The resolved task.
+        encoder: Its spec decides frames and widths.
+        root: Data root.
+        limit: As `sigma-bench eval --limit`.
+
+    Raises:
+        UserError: Its evaluator is not planned for, or a list's length is not known.
+    """
+    demand = DEMANDS.get(task.evaluator)
+    if demand is None:
+        raise UserError(f"{task.id}: what evaluator {task.evaluator} asks for is not known; it cannot be planned")
+    sizes: dict[str, Size] = {}
+
+    def find(split: str) -> Size:
+        found = size_of(task.dataset.name, split, task.dataset.split or 1, root, limit)
+        return sizes.setdefault(f"{task.dataset.name}/{split}", found)
+
+    stages = demand(task, encoder, find)
+    return Job(task.id, stages, sizes)
+
+
+def _features(task: Task, encoder: Encoder, find: Find) -> tuple[Stage, ...]:
+    """Features of a training and a test list, each view once; the probe itself takes minutes."""
+    stages = []
+    for split, views in zip(_splits(task), frozen.views_of(task, frozen.stride_of(encoder, task), 0), strict=True):
+        count = find(split).count
+        shown = count * views.count
+        stages.append(
+            Stage(
+                f"features of {task.dataset.name} {split}, {views.clips} x {views.crops} views",
+                task.dataset.name,
+                split,
+                count,
+                views,
+                shown,
+                written=shown * encoder.spec.embed_dim * FLOAT,
+            )
+        )
+    return tuple(stages)
+
+
+def _splits(task: Task) -> tuple[str, str]:
+    return str(task.dataset.train), task.dataset.test
+
+
+DEMANDS: dict[str, Callable[[Task, Encoder, Find], tuple[Stage, ...]]] = {"linear": _features, "knn": _features}
+"""Evaluator -> its stages."""
+
+
+def shared(jobs: list[Job]) -> list[Job]:
+    """Return the jobs without the features that an earlier one of the command has computed already.
+
+    Features of one list and one set of views are computed once, whatever task asks for them.
+    """
+    seen: set[Stage] = set()
+    left = []
+    for each in jobs:
+        left.append(replace(each, stages=tuple(stage for stage in each.stages if stage.trains or stage not in seen)))
+        seen.update(each.stages)
+    return left
