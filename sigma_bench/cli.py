@@ -153,8 +153,8 @@ def evaluate(
     specs: Specs = None,
 ) -> None:
     """Evaluate checkpoints on a suite or on single tasks; one CSV row a number."""
-    from sigma_bench.runs.evaluate import Request
     from sigma_bench.runs.evaluate import evaluate as run
+    from sigma_bench.runs.request import Request
     from sigma_bench.runs.systems import Reading
 
     code = run(

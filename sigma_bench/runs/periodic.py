@@ -18,7 +18,8 @@ from sigma_bench.contracts import UserError
 from sigma_bench.models.checkpoints import digest
 from sigma_bench.progress import say
 from sigma_bench.results.store import Store, latest
-from sigma_bench.runs.evaluate import Request, evaluate_here, runnable
+from sigma_bench.runs.evaluate import evaluate_here, runnable
+from sigma_bench.runs.request import Request
 from sigma_bench.spec import load
 from sigma_bench.train import state
 from sigma_bench.train.quantities import EVAL, WARNING

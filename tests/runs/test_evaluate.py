@@ -9,15 +9,10 @@ from sigma_bench.contracts import Run, UserError
 from sigma_bench.results.row import Row
 from sigma_bench.results.store import Store
 from sigma_bench.runs.demo import _together
-from sigma_bench.runs.evaluate import (
-    Request,
-    _common,
-    _tell_later,
-    evaluate,
-    settings_sha256,
-    without_checksums,
-)
+from sigma_bench.runs.evaluate import evaluate, without_checksums
 from sigma_bench.runs.machine import torch_device
+from sigma_bench.runs.measure import _common, _tell_later, settings_sha256
+from sigma_bench.runs.request import Request
 from sigma_bench.runs.systems import Candidate
 from sigma_bench.spec import load
 

@@ -10,8 +10,9 @@ import yaml
 from huggingface_hub import errors
 
 from sigma_bench.contracts import UserError
-from sigma_bench.runs.evaluate import Request, evaluate
+from sigma_bench.runs.evaluate import evaluate
 from sigma_bench.runs.fetch import fetch, fetch_entry
+from sigma_bench.runs.request import Request
 from sigma_bench.runs.systems import REPLACED, UNVERIFIED, candidate
 from sigma_bench.spec import load
 

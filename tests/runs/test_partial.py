@@ -12,7 +12,8 @@ from sigma_bench.data.miniatures import video
 from sigma_bench.results.cells import FULL_PERCENT, share
 from sigma_bench.runs import evaluate as evaluation
 from sigma_bench.runs.check import check
-from sigma_bench.runs.evaluate import Request, evaluate
+from sigma_bench.runs.evaluate import evaluate
+from sigma_bench.runs.request import Request
 from sigma_bench.runs.systems import UNVERIFIED
 from sigma_bench.spec import roots
 

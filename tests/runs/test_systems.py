@@ -73,7 +73,7 @@ def test_a_file_is_read_at_the_sizes_asked_for_and_its_rows_say_so(golden):
 
 def test_sizes_and_weights_asked_for_are_part_of_the_settings(tmp_path):
     from sigma_bench.contracts import Run
-    from sigma_bench.runs.evaluate import settings_sha256
+    from sigma_bench.runs.measure import settings_sha256
     from sigma_bench.spec import load
 
     task = load.task("linear/ucf101", data="miniature")

@@ -1,0 +1,34 @@
+"""What an evaluation is asked for: the options of the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sigma_bench.runs.systems import AS_STORED, Reading
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asked for."""
+
+    checkpoints: list[str]
+    suite: str | None = None
+    tasks: list[str] = field(default_factory=list)
+    data: str = "official"
+    profile: str | None = None
+    data_root: Path | None = None
+    out: Path = Path("runs/eval")
+    results: Path = Path("results/rows")
+    seeds: int | None = None
+    limit: int | None = None
+    force: bool = False
+    family: str | None = None
+    heads: int | None = None
+    reading: Reading = AS_STORED
+    as_system: str | None = None
+    device: str = "auto"
+    precision: str = "fp32"
+    workers: int = 2
+    sets: list[str] = field(default_factory=list)
+    specs: Path | None = None
