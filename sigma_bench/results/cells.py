@@ -37,7 +37,8 @@ class Chosen:
 
     rows: tuple[Row, ...]
     left_out: int = 0
-    failed: str | None = None
+    failed: Row | None = None
+    """The newest of those without a value, where none has one."""
 
     @property
     def conditions(self) -> Conditions | None:
@@ -56,7 +57,7 @@ def choose(rows: Iterable[Row]) -> Chosen:
     valued = [row for row in rows if row.value is not None]
     if not valued:
         newest = max(rows, key=lambda row: row.measured_at, default=None)
-        return Chosen((), failed=None if newest is None else newest.error or "no reason given")
+        return Chosen((), failed=newest)
     best = max(valued, key=lambda row: (row.limit is None, row.limit or 0, row.task_version, row.measured_at))
     under = conditions_of(best)
     kept = tuple(row for row in valued if _CONDITIONS(row) == under and row.step == best.step)
@@ -86,20 +87,23 @@ def cell(chosen: Chosen, held_against: Conditions | None, foot: Footnotes, *, de
     if not chosen.rows:
         if chosen.failed is None:
             return Cell(NOT_RUN, decimals=decimals)
-        return Cell("failed", decimals=decimals, marks=(foot.mark(f"failed: {first_line(chosen.failed)}"),))
+        mark = foot.mark(f"failed: {first_line(chosen.failed.error)}")
+        return Cell("failed", decimals=decimals, marks=(mark,), behind=(chosen.failed,))
     decoded, expected = min(((row.n_decoded, row.n_expected) for row in chosen.rows), key=lambda pair: share(*pair))
     if paper and share(decoded, expected) < FULL_PERCENT:
         mark = foot.mark(
             f"refused: {decoded} of {expected} test samples decoded; under {FULL_PERCENT} % is no value here"
         )
-        return Cell(f"partial {math.floor(share(decoded, expected))} %", decimals=decimals, marks=(mark,))
+        text = f"partial {math.floor(share(decoded, expected))} %"
+        return Cell(text, decimals=decimals, marks=(mark,), behind=chosen.rows)
     trained = _fewest_trained(chosen.rows)
     if paper and share(*trained) < FULL_PERCENT:
         mark = foot.mark(
             f"refused: {trained[0]} of {trained[1]} training samples were there; "
             f"under {FULL_PERCENT} % is no value here"
         )
-        return Cell(f"partial {math.floor(share(*trained))} %", decimals=decimals, marks=(mark,))
+        text = f"partial {math.floor(share(*trained))} %"
+        return Cell(text, decimals=decimals, marks=(mark,), behind=chosen.rows)
     values = _replicates(chosen.rows)
     mean = math.fsum(values) / len(values)
     spread = None
@@ -116,6 +120,7 @@ def cell(chosen: Chosen, held_against: Conditions | None, foot: Footnotes, *, de
         limited=chosen.rows[0].limit is not None,
         apart=_apart(chosen.conditions, held_against),
         marks=tuple(dict.fromkeys(marks)),
+        behind=chosen.rows,
     )
 
 

@@ -1,15 +1,17 @@
-"""Tables of data the paper does not have: generated miniatures, and the user's own. They hold no published value."""
+"""Tables of measured values alone, one kind of data each: of a folder of tasks, or of a suite."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sigma_bench.results import cells, matching
 from sigma_bench.results.row import Data, Row
 from sigma_bench.results.table import Block, Head, Line, Table
 from sigma_bench.spec.layout import Column, Layout
+from sigma_bench.spec.suite import Suite
 
 TITLES: dict[Data, str] = {
+    "official": "Official data",
     "miniature": "Miniature (synthetic data; not comparable with the paper)",
     "custom": "Custom data (not comparable with the paper)",
 }
@@ -22,17 +24,40 @@ def build(rows: Sequence[Row], layout: Layout, data: Data) -> list[Table]:
     for row in rows:
         if row.data == data:
             families.setdefault(row.task.partition("/")[0], []).append(row)
-    return [_table(family, members, layout, data) for family, members in sorted(families.items())]
+    return [
+        _table(f"{data}_{family}", TITLES[data], f"Tasks of {family}/.", members, layout)
+        for family, members in sorted(families.items())
+    ]
 
 
-def _table(family: str, rows: Sequence[Row], layout: Layout, data: Data) -> Table:
+def suites(rows: Iterable[Row], layout: Layout, data: Data, known: Mapping[str, Suite]) -> list[Table]:
+    """Return one table for each suite whose tasks have rows of `data`, whichever suite they were measured in.
+
+    A measurement is made once and then skipped by every other suite, so the suite a row names does not tell to which
+    it belongs. Rows whose tasks are in none stand under the suite that they name.
+    """
+    rows = [row for row in rows if row.data == data]
+    found = {name: [row for row in rows if row.task in set(suite.tasks)] for name, suite in known.items()}
+    placed = {task for suite in known.values() for task in suite.tasks}
+    for row in rows:
+        if row.task not in placed:
+            found.setdefault(row.suite, []).append(row)
+    return [
+        _table(f"{data}_suite_{name}", f"Suite {name}", known[name].title if name in known else "", members, layout)
+        for name, members in found.items()
+        if members
+    ]
+
+
+def _table(name: str, title: str, caption: str, rows: Sequence[Row], layout: Layout) -> Table:
     places = _places(rows, layout)
     columns = [_column(task, metric, layout) for task, metric in places]
+    short = len({task.partition("/")[0] for task, _ in places}) == 1
     heads = tuple(
-        Head(f"{task.partition('/')[2] or task} {metric}", task, metric, column.direction if column else None)
+        Head(f"{_short(task) if short else task} {metric}", task, metric, column.direction if column else None)
         for (task, metric), column in zip(places, columns, strict=True)
     )
-    table = Table(f"{data}_{family}", TITLES[data], f"Tasks of {family}/.", ("System",), heads)
+    table = Table(name, title, caption, ("System",), heads)
     protocols: dict[str, list[Row]] = {}
     for row in rows:
         if (row.task, row.metric) in places:
@@ -91,6 +116,10 @@ def _block(
         if column and column.direction:
             cells.mark_best([line.cells[i] for line in block.lines], column.direction, second=False)
     return block
+
+
+def _short(task: str) -> str:
+    return task.partition("/")[2] or task
 
 
 def _label(row: Row) -> str:

@@ -201,7 +201,7 @@ class _Builder:
                 line.cells.append(Cell(NOTHING, marks=(mark,)))
             else:
                 decimals = len(value.value.partition(".")[2])
-                line.cells.append(Cell(value.value, value=value.number, decimals=decimals))
+                line.cells.append(Cell(value.value, value=value.number, decimals=decimals, behind=(value,)))
         notes.put(line, in_columns, lay.attributes, self.shared, self.table.footnotes)
         return line
 
@@ -297,6 +297,7 @@ class _Builder:
                 cell.limited = any(other.limited for _, other in others)
                 cell.apart = any(other.apart for _, other in others)
                 cell.marks = tuple(dict.fromkeys(mark for _, other in others for mark in other.marks))
+                cell.behind = tuple(row for _, other in others for row in other.behind)
                 line.cells[place] = cell
             elif parts:
                 mark = self.table.footnotes.mark(f"needs all {len(others)} columns, {len(parts)} measured")

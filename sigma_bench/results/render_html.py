@@ -16,7 +16,7 @@ TEMPLATE = "tables.html.j2"
 def render(tables: Sequence[Table]) -> str:
     """Return the page; all text is escaped."""
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from sigma_bench.results.published import Value
+    from sigma_bench.results.row import Row
 
 Kind = Literal["published", "measured", "missing"]
 """`missing`: nothing was measured; the cells say why."""
@@ -38,6 +42,8 @@ class Cell:
     """Marks of its footnotes."""
     source: str = ""
     """Where it was read (`file:line`), for formats with room for it."""
+    behind: tuple[Row | Value, ...] = field(default=(), repr=False, compare=False)
+    """What the cell shows: the measured rows (of a failure the failed one), or the printed value."""
 
 
 @dataclass

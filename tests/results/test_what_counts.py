@@ -47,6 +47,26 @@ def test_several_weights_are_averaged_over_weights_not_over_all_their_seeds(buil
     assert (cell.text, cell.count, notes) == ("15.5", 2, ["over 2 sets of weights"])
 
 
+def test_a_cell_tells_which_rows_or_printed_value_it_shows(build, measured):
+    rows = [measured(value=20.0 + seed, seed=seed) for seed in range(3)]
+    other = measured(value=11.0, checkpoint_sha256=OTHER, limit=50)
+    failed = measured(status="failed", value=None, error="out of memory", task="linear/k400")
+    table = build(*rows, other, failed)
+    ((_, cell, _), ((_, fault, _),)) = (*told(table), told(table, place=1))
+    assert cell.behind == tuple(rows)
+    assert (fault.text, fault.behind) == ("failed", (failed,))
+    lines = [line for block in table.blocks for line in block.lines if line.kind == "published"]
+    assert {cell.text for line in lines for cell in line.cells} == {
+        value.value for line in lines for cell in line.cells for value in cell.behind
+    }
+    assert [cell.behind for line in lines for cell in line.cells if cell.value is None] == []
+    tasks = [column.key for column in load.layout().tables["T5"].columns if column.derived is None]
+    metrics = {column.key: column.metric for column in load.layout().tables["T5"].columns}
+    severe = [measured(task=task, metric=metrics[task], value=0.5, profile="paper") for task in tasks]
+    ((_, mean, _),) = told(build(*severe, table="T5"), place=len(tasks))
+    assert mean.behind == tuple(severe)
+
+
 @pytest.mark.parametrize("fields", [{"train_sha256": OTHER}, {"evaluator": "linear_released_2", "task": "x/y"}])
 def test_rows_that_learned_from_other_lists_or_by_another_evaluator_are_not_averaged(measured, fields):
     fields = {"data": "custom", **fields}
