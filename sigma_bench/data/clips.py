@@ -1,4 +1,4 @@
-"""Which frames make a clip: the sampling rules of the VideoMAE family, exact to the index.
+"""Which frames make a clip: the sampling rules of the VideoMAE family and of SlowFast, exact to the index.
 
 All functions return int64 indices counted from 0. The random rules draw from a `RandomState`, whose stream numpy
 keeps frozen, so that one seed means one clip on every machine and numpy version.
@@ -141,6 +141,60 @@ def segments_test(n: int, frames: int, clips: int) -> Indices:
     offsets = [tick * k / clips for k in range(clips)] if clips > 1 else [tick / 2]
     points = np.sort([int(offset + tick * x) for offset in offsets for x in range(frames)]).astype(np.int64)
     return np.stack([points[c::clips] for c in range(clips)])
+
+
+def windows_train(n: int, frames: int, stride: int, rng: np.random.RandomState) -> Indices:
+    """Return one random window of exactly every `stride`-th frame.
+
+    The start is drawn uniformly from all at which the window fits into the video; where it is longer than the video,
+    from all at which it covers the video, and frames beyond an end are that end's frame.
+
+    Args:
+        n: Frames in the video.
+        frames: Frames in the clip.
+        stride: Distance between neighbours.
+        rng: Source of the start.
+
+    Returns:
+        (frames,) indices, ascending. Source: SlowFast, datasets/charades.py, `get_seq_frames`.
+
+    Raises:
+        ValueError: A count is below 1.
+    """
+    _positive(n=n, frames=frames, stride=stride)
+    room = n - _span(frames, stride)
+    start = int(rng.randint(min(room, 0), max(room, 0) + 1))
+    return np.clip(start + stride * np.arange(frames, dtype=np.int64), 0, n - 1)
+
+
+def windows_test(n: int, frames: int, stride: int, clips: int) -> Indices:
+    """Return `clips` windows of exactly every `stride`-th frame, spread evenly from the video's start to its end.
+
+    Window s starts at round(s * room / (clips - 1)), halves to the even number, where `room` is how much longer than
+    a window the video is; if it is shorter, all start at its first frame and end with repeats of its last. A single
+    clip, for which the source's rule is undefined, is the middle one.
+
+    Args:
+        n: Frames in the video.
+        frames: Frames in a clip.
+        stride: Distance between neighbours.
+        clips: Temporal views.
+
+    Returns:
+        (clips, frames) indices. Source: SlowFast, datasets/charades.py, `get_seq_frames`.
+
+    Raises:
+        ValueError: A count is below 1.
+    """
+    _positive(n=n, frames=frames, stride=stride, clips=clips)
+    room = max(n - _span(frames, stride), 0)
+    starts = [round(room / (clips - 1) * s) for s in range(clips)] if clips > 1 else [room // 2]
+    return np.minimum(np.array(starts)[:, None] + stride * np.arange(frames, dtype=np.int64), n - 1)
+
+
+def _span(frames: int, stride: int) -> int:
+    """Return the frames from the first to the last of a window."""
+    return (frames - 1) * stride + 1
 
 
 def _positive(**counts: int) -> None:

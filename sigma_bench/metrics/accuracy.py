@@ -34,15 +34,20 @@ def top_k(scores_NC: np.ndarray, labels_N: np.ndarray, k: int = 1) -> float:
     return float(100 * hits(scores_NC, labels_N, k).mean()) if len(labels_N) else float("nan")
 
 
-def mean_class(hits_N: np.ndarray, labels_N: np.ndarray) -> float:
-    """Return the mean over classes of the share of hits, in percent; classes without samples do not count.
+def mean_class(hits_N: np.ndarray, labels_N: np.ndarray, classes: int | None = None) -> float:
+    """Return the mean over classes of the share of hits, in percent; NaN for no samples.
 
-    NaN for no samples.
+    Args:
+        hits_N: Whether each sample is right.
+        labels_N: Its class.
+        classes: Number of classes over which the mean is taken, one without samples counting 0, as the released
+            SEVERE code has it (`test.py`). None: over the classes that have samples, which is the measure.
     """
     if not len(labels_N):
         return float("nan")
     _, places = np.unique(labels_N, return_inverse=True)
-    return float(100 * np.mean(np.bincount(places, weights=hits_N) / np.bincount(places)))
+    shares = np.bincount(places, weights=hits_N) / np.bincount(places)
+    return float(100 * shares.sum() / (len(shares) if classes is None else classes))
 
 
 def mean_class_cumulative_released(hits_N: np.ndarray, labels_N: np.ndarray, classes: int) -> float:

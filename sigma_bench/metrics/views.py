@@ -24,8 +24,42 @@ def mean_logit(logits_NVC: np.ndarray) -> np.ndarray:
     return np.asarray(logits_NVC.astype(np.float64).mean(1))
 
 
-AGGREGATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"mean_softmax": mean_softmax, "mean_logit": mean_logit}
+def maximum(scores_NVC: np.ndarray) -> np.ndarray:
+    """Return for each class the greatest score of any view, (N, C) float64.
+
+    The rule of SlowFast for classes that may be true together (`TEST.ENSEMBLE_METHOD: max`); of sigmoids or logits
+    alike, since either rises with the other.
+    """
+    _check(scores_NVC)
+    return np.asarray(scores_NVC.astype(np.float64).max(1))
+
+
+AGGREGATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "mean_softmax": mean_softmax,
+    "mean_logit": mean_logit,
+    "maximum": maximum,
+}
 """Rules by the name that a row of results holds."""
+
+
+def grouped(scores_MC: np.ndarray, samples_M: np.ndarray) -> list[np.ndarray]:
+    """Return the views of each sample, (V, C) each, where they come in any order and number.
+
+    Args:
+        scores_MC: One row a view.
+        samples_M: Which sample each view shows, 0 and up; in the result samples are in this order.
+
+    Raises:
+        ValueError: The numbers of rows differ, or a sample between 0 and the greatest has no view.
+    """
+    samples_M = np.asarray(samples_M)
+    if samples_M.shape != scores_MC.shape[:1]:
+        raise ValueError(f"scores {scores_MC.shape} and samples {samples_M.shape}; expected (M, C) and (M,)")
+    views = np.bincount(samples_M)
+    if (views == 0).any():
+        raise ValueError(f"{int((views == 0).sum())} of {len(views)} samples have no view")
+    order = np.argsort(samples_M, kind="stable")
+    return np.split(scores_MC[order], np.cumsum(views)[:-1])
 
 
 def by_row(count: int, parts: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:

@@ -93,3 +93,42 @@ def test_counts_below_one_are_refused():
         clips.dense_test(0, 16, 4, 1)
     with pytest.raises(ValueError, match="stride is 0"):
         clips.pretraining(10, 16, 0, np.random.RandomState(0))
+
+
+def test_windows_test_equals_reference(golden):
+    with np.load(golden / "charades_test_frames.npz") as vectors:
+        for frames in (16, 32):
+            for n, wanted in zip(vectors["lengths"].tolist(), vectors[f"frames{frames}"], strict=True):
+                assert clips.windows_test(n, frames, int(vectors["stride"]), 10).tolist() == wanted.tolist(), n
+
+
+@given(st.integers(1, 400), st.integers(1, 20), st.integers(1, 9), st.integers(1, 12), st.integers(0, 2**32 - 1))
+def test_windows_are_evenly_spaced_and_inside(n, frames, stride, count, seed):
+    drawn = clips.windows_train(n, frames, stride, np.random.RandomState(seed))
+    every = clips.windows_test(n, frames, stride, count)
+    assert drawn.dtype == every.dtype == np.int64
+    for clip in (drawn, *every):
+        assert 0 <= clip.min() <= clip.max() < n
+        steps = np.diff(clip)
+        inner = steps[(clip[:-1] > 0) & (clip[1:] < n - 1)]
+        assert (inner == stride).all()
+        if (frames - 1) * stride < n:
+            assert (steps == stride).all()
+    assert (np.diff(every[:, 0]) >= 0).all()
+
+
+def test_windows_train_starts_everywhere_and_before_a_short_video():
+    starts = {int(clips.windows_train(20, 4, 5, np.random.RandomState(seed))[0]) for seed in range(60)}
+    assert starts == {0, 1, 2, 3, 4}
+    short = {tuple(clips.windows_train(3, 4, 2, np.random.RandomState(seed)).tolist()) for seed in range(80)}
+    assert short == {(0, 2, 2, 2), (0, 1, 2, 2), (0, 0, 2, 2), (0, 0, 1, 2), (0, 0, 0, 2)}
+    assert clips.windows_train(1, 4, 2, np.random.RandomState(0)).tolist() == [0, 0, 0, 0]
+
+
+def test_windows_test_ends_with_the_video():
+    assert clips.windows_test(25, 4, 5, 3)[:, 0].tolist() == [0, 4, 9]
+    assert clips.windows_test(25, 4, 5, 3)[-1, -1] == 24
+    assert clips.windows_test(25, 4, 5, 1)[:, 0].tolist() == [4]
+    assert clips.windows_test(3, 4, 2, 2).tolist() == [[0, 2, 2, 2]] * 2
+    with pytest.raises(ValueError, match="stride is 0"):
+        clips.windows_test(3, 4, 0, 2)

@@ -56,3 +56,9 @@ def test_mean_over_classes_is_that_of_single_accuracies(samples):
     assert mean_class(right, labels) == pytest.approx(100 * np.mean(single))
     together = [right[labels <= c].mean() for c in range(5)] if (labels == 0).any() else [np.nan]
     assert mean_class_cumulative_released(right, labels, 5) == pytest.approx(100 * np.mean(together), nan_ok=True)
+
+
+def test_the_released_severe_code_counts_classes_without_samples_as_wrong():
+    right, labels = np.array([1, 1, 0, 0]), np.array([0, 0, 0, 2])
+    assert mean_class(right, labels, 4) == pytest.approx(100 * (2 / 3) / 4)
+    assert mean_class(right, labels) == pytest.approx(100 * (2 / 3) / 2)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sigma_bench.metrics.views import by_row, mean_logit, mean_softmax
+from sigma_bench.metrics.views import by_row, grouped, maximum, mean_logit, mean_softmax
 
 
 def test_probabilities_are_averaged_not_logits():
@@ -59,3 +59,24 @@ def test_parts_of_other_widths_are_an_error():
 def test_logits_of_another_shape_or_undefined_are_an_error(logits):
     with pytest.raises(ValueError, match="logits"):
         mean_softmax(logits)
+
+
+def test_the_greatest_score_of_any_view_counts():
+    assert maximum(np.array([[[1.0, -3], [0, -2]], [[-5, 0], [-4, 1]]])).tolist() == [[1, -2], [-4, 1]]
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 5))
+def test_views_in_any_order_are_put_together_by_sample(seed, samples):
+    rng = np.random.default_rng(seed)
+    of = rng.permutation(np.concatenate([np.arange(samples), rng.integers(samples, size=7)]))
+    scores = rng.normal(size=(len(of), 2))
+    found = grouped(scores, of)
+    assert len(found) == samples
+    for sample, views in enumerate(found):
+        assert (views == scores[of == sample]).all()
+
+
+@pytest.mark.parametrize(("of", "message"), [([0, 2, 2], "1 of 3 samples have no view"), ([0, 1], "expected")])
+def test_views_that_do_not_fit_are_an_error(of, message):
+    with pytest.raises(ValueError, match=message):
+        grouped(np.zeros((3, 2)), np.array(of))

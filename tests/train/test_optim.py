@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sigma_bench.models.masked import masked_model
 from sigma_bench.models.vit import VideoViT
 from sigma_bench.train.optim import adamw, finetuning_groups, pretraining_groups
-from sigma_bench.train.schedule import cosine_with_warmup
+from sigma_bench.train.schedule import cosine_with_warmup, stepped_with_warmup
 
 
 def test_groups_hold_every_trainable_parameter_once():
@@ -65,3 +67,37 @@ def test_a_decay_or_a_layer_out_of_range_is_an_error(decay, last, message):
     model = VideoViT(16, 8, 2, 2, 12, 3, 2)
     with pytest.raises(ValueError, match=message):
         finetuning_groups(model, 0.05, decay, model.layer_of, last)
+
+
+def test_steps_begin_with_their_epoch_and_the_warm_up_ends_at_the_base():
+    at = np.array([0, 1, 2, 2.5, 4, 4.999, 5, 9, 9.5, 30])
+    found = stepped_with_warmup(at, 1.0, (5, 9), (0.5, 0.1), warmup_epochs=2, start=0.2)
+    assert found == pytest.approx([0.2, 0.6, 1, 1, 1, 1, 0.5, 0.1, 0.1, 0.1])
+
+
+def test_a_warm_up_past_a_step_runs_to_the_value_behind_it():
+    found = stepped_with_warmup(np.array([0.0, 1, 2, 3]), 1.0, (1,), (0.5,), warmup_epochs=2, start=0)
+    assert found == pytest.approx([0, 0.25, 0.5, 0.5])
+
+
+@given(st.lists(st.integers(1, 30), unique=True, max_size=4), st.floats(0.05, 0.9), st.integers(1, 40))
+def test_powers_of_one_factor_are_the_schedule_of_torch(steps, gamma, epochs):
+    parameter = torch.nn.Parameter(torch.zeros(()))
+    optimizer = torch.optim.SGD([parameter], lr=0.3)
+    schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, sorted(steps), gamma)
+    wanted = []
+    for _ in range(epochs):
+        wanted.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    factors = [gamma ** (k + 1) for k in range(len(steps))]
+    assert stepped_with_warmup(np.arange(epochs) * 1.0, 0.3, sorted(steps), factors) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize(
+    ("steps", "factors", "warmup"),
+    [((1, 2), (0.1,), 0), ((2, 2), (0.5, 0.1), 0), ((3, 2), (0.5, 0.1), 0), ((), (), -1)],
+)
+def test_schedules_of_steps_that_make_no_sense_are_errors(steps, factors, warmup):
+    with pytest.raises(ValueError, match="expected"):
+        stepped_with_warmup(np.zeros(1), 1.0, steps, factors, warmup)

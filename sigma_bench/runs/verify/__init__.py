@@ -12,15 +12,18 @@ import torch
 
 from sigma_bench.contracts import UserError
 from sigma_bench.runs.verify import (
+    charades,
     features,
     features_hf,
     features_svt,
     frames,
     masks,
+    merged_views,
     motion,
     optimiser,
     positions,
     reconstruction,
+    severe,
     sigma,
     sinkhorn,
     views,
@@ -51,6 +54,15 @@ CHECKS: dict[str, Callable[[Golden], None]] = {
     "frame_sampling.json": frames.check,
     "optim_schedules.json": optimiser.check,
     "view_averaging.json": views.check,
+    "charades_map.npz": charades.check_map,
+    "charades_test_frames.npz": charades.check_frames,
+    "charades_labels.json": charades.check_labels,
+    "charades_lr.npz": charades.check_rates,
+    "slowfast_testmeter.npz": merged_views.check_meter,
+    "videomae_merge.npz": merged_views.check_merge,
+    "severe_accuracy.npz": severe.check_accuracy,
+    "severe_code_lr.npz": severe.check_rates,
+    "low_shot_subset.npz": severe.check_low_shot,
 }
 """File name -> check; every other `feat_*.pt` goes to `features.check` besides."""
 SUFFIXES = frozenset({".pt", ".pth", ".json", ".npz", ".safetensors", ".bin"})

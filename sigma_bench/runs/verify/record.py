@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 
 Status = Literal["ok", "failed", "unknown", "skipped"]
@@ -56,6 +57,16 @@ class Comparison:
         if relative and golden.numel():
             error /= max(float(golden.abs().max()), 1e-30)
         self._add(key, error, tolerance)
+
+    def defined(self, key: str, ours: np.ndarray | float, golden: np.ndarray | float, tolerance: float) -> None:
+        """Compare arrays or numbers of which some may be NaN: ours must be so in the same places."""
+        pair = [np.asarray(values, np.float64) for values in (ours, golden)]
+        undefined = [np.isnan(values) for values in pair]
+        if pair[0].shape == pair[1].shape and (undefined[0] != undefined[1]).any():
+            self.failed(key, f"{int(undefined[0].sum())} values are NaN, expected {int(undefined[1].sum())}")
+            return
+        mine, theirs = (torch.from_numpy(np.where(gone, 0.0, v)) for gone, v in zip(undefined, pair, strict=True))
+        self.close(key, mine, theirs, tolerance)
 
     def number(self, key: str, ours: float, golden: float, tolerance: float, *, relative: bool = False) -> None:
         """Compare two numbers."""

@@ -5,6 +5,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -135,6 +136,8 @@ def test_damaged_files_fail_with_a_reason(golden, tmp_path, name):
 def test_files_without_their_keys_do_not_pass(tmp_path, name):
     if name.endswith(".json"):
         (tmp_path / name).write_text(json.dumps({}))
+    elif name.endswith(".npz"):
+        np.savez(tmp_path / name)
     else:
         torch.save({}, tmp_path / name)
     (record,) = run(tmp_path)
