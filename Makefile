@@ -17,7 +17,7 @@ EVAL_ARGS ?=
 ARGS  ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all check pretrain eval tables report compare clean
+.PHONY: help install demo test test-all check pretrain eval tables report compare docs clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,7 @@ check: install ## format, lint, types, floors, specs, golden vectors
 	$(BIN)/lint-imports
 	$(RUN) validate
 	$(RUN) verify
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 pretrain: install ## pretrain MODEL on DATA at SIZE, PROFILE of the recipe (DATA=k400 SIZE=base is the paper's run)
 	$(RUN) pretrain $(MODEL) --data $(DATA) --size $(SIZE) $(addprefix --profile ,$(PROFILE)) $(ARGS)
@@ -71,6 +72,9 @@ compare: install ## evaluate CKPTS on SUITE, then draw the tables: make compare 
 	echo "rows: $(RESULTS)/rows/$(basename $(notdir $(SUITE))).csv"; \
 	test $$code -eq 0 || echo "make compare: not everything was measured; what is missing is said above" >&2; \
 	exit $$code
+
+docs: install ## build the documentation site in build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean: ## delete caches and what the demonstration wrote (not your runs and rows)
 	rm -rf runs/demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
