@@ -23,6 +23,7 @@ from sigma_bench.runs.verify import (
     optimiser,
     positions,
     reconstruction,
+    repetition,
     severe,
     sigma,
     sinkhorn,
@@ -63,6 +64,9 @@ CHECKS: dict[str, Callable[[Golden], None]] = {
     "severe_accuracy.npz": severe.check_accuracy,
     "severe_code_lr.npz": severe.check_rates,
     "low_shot_subset.npz": severe.check_low_shot,
+    "rep_window_indices.npz": repetition.check_windows,
+    "rep_train_labels.npz": repetition.check_labels,
+    "rep_inference.npz": repetition.check_inference,
 }
 """File name -> check; every other `feat_*.pt` goes to `features.check` besides."""
 SUFFIXES = frozenset({".pt", ".pth", ".json", ".npz", ".safetensors", ".bin"})
