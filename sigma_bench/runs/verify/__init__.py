@@ -25,6 +25,7 @@ from sigma_bench.runs.verify import (
     reconstruction,
     repetition,
     severe,
+    segmentation,
     sigma,
     sinkhorn,
     views,
@@ -67,6 +68,11 @@ CHECKS: dict[str, Callable[[Golden], None]] = {
     "rep_window_indices.npz": repetition.check_windows,
     "rep_train_labels.npz": repetition.check_labels,
     "rep_inference.npz": repetition.check_inference,
+    "matching.json": segmentation.check_matching,
+    "averaging.json": segmentation.check_averaging,
+    "kmeans_fixed_init.json": segmentation.check_kmeans,
+    "features.npz": segmentation.check_features,
+    "davis_jf.json": segmentation.check_davis,
 }
 """File name -> check; every other `feat_*.pt` goes to `features.check` besides."""
 SUFFIXES = frozenset({".pt", ".pth", ".json", ".npz", ".safetensors", ".bin"})
@@ -123,8 +129,10 @@ def _files(golden_dir: Path) -> list[Path]:
 
 
 def _read_by_another(path: Path) -> bool:
-    """Tell whether a checkpoint is covered by the features beside it."""
+    """Tell whether a checkpoint is covered by the features beside it, or arrays by the values that belong to them."""
     name = path.name
+    if path.suffix == ".npz" and path.with_suffix(".json").name in CHECKS:
+        return path.with_suffix(".json").is_file()
     if path.parent.name.startswith(features_hf.FOLDERS):
         return features_hf.is_covered(path)
     return name.startswith("ckpt_") and path.with_name(f"feat_{path.stem.removeprefix('ckpt_')}.pt").is_file()

@@ -17,7 +17,8 @@ Status = Literal["ok", "failed", "unknown", "skipped"]
 class Record:
     """What came of one key of one golden file.
 
-    `error` is the largest difference found and `tolerance` the largest allowed; both None where nothing was compared.
+    `error` is the largest difference found and `tolerance` the largest allowed; both None where nothing was compared,
+    the second where any is allowed.
     `unknown` means that there is no check for the file or key, `skipped` that something it needs is absent. An advisory
     record does not count towards the exit code.
     """
@@ -72,6 +73,10 @@ class Comparison:
         """Compare two numbers."""
         scale = max(abs(golden), 1e-30) if relative else 1.0
         self._add(key, abs(ours - golden) / scale, tolerance)
+
+    def told(self, key: str, error: float, reason: str) -> None:
+        """Record how far two numbers are apart that need not agree: it has no tolerance and never fails."""
+        self.records.append(Record(self.file, key, error, None, "ok", reason, advisory=True))
 
     def exact(self, key: str, ours: torch.Tensor, golden: torch.Tensor, allowed: int = 0) -> None:
         """Compare whole numbers or booleans; the error is the number of entries that differ, `allowed` of which may."""

@@ -49,7 +49,7 @@ def as_text(records: Sequence[Record], folder: Path, device: str) -> list[str]:
             lines.append(
                 f"{'FAILED' if failed else 'ok':8}{file}: {len(compared) - failed}/{len(compared)}{_worst(own)}"
             )
-        lines += [f"  {_single(record)}" for record in own if record.status in ("failed", "skipped")]
+        lines += [f"  {_single(record)}" for record in own if record.status in ("failed", "skipped") or record.advisory]
     unknown = dict.fromkeys(record.file for record in records if record.status == "unknown")
     if unknown:
         lines.append(f"{'unknown':8}{len(unknown)} files with nothing known about them or a part: {', '.join(unknown)}")
@@ -73,7 +73,8 @@ def _worst(records: Sequence[Record]) -> str:
 
 
 def _single(record: Record) -> str:
-    size = "" if record.error is None else f" differs by {record.error:.2e}, allowed {record.tolerance:.0e}"
+    allowed = "" if record.tolerance is None else f", allowed {record.tolerance:.0e}"
+    size = "" if record.error is None else f" differs by {record.error:.2e}{allowed}"
     reason = f" ({record.reason})" if record.reason else ""
     mark = ", advisory" if record.advisory else ""
     return f"{record.status}{mark}: {record.key or record.file}{size}{reason}"
