@@ -7,7 +7,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from sigma_bench.cli_data import DataRoot
+from sigma_bench.cli_data import DataRoot, Device
 from sigma_bench.contracts import UserError
 
 figures_app = typer.Typer(
@@ -17,6 +17,9 @@ figures_app = typer.Typer(
 Count = Annotated[int, typer.Option(min=1, max=100, help="Samples, spread evenly over the list")]
 Split = Annotated[str | None, typer.Option(help="Default: the last that there is a list of")]
 Sheet = Annotated[Path | None, typer.Option(metavar="FILE.png", help="Default: figures/KIND.DATASET.SPLIT.png")]
+Columns = Annotated[int, typer.Option(help="Of the page: 1 (3.25 inches wide) or 2 (6.875)")]
+PaperFigure = Annotated[Path | None, typer.Option(metavar="FILE", help="Default: figures/KIND.CLIPS.FORMAT")]
+PaperFormat = Annotated[str, typer.Option(help="pdf, png or svg; default: as FILE ends, or pdf")]
 
 VIDEO = ("flow", "ratio", "seed", "stride", "compat", "weights")
 """Options of `masks` that are for a video."""
@@ -105,3 +108,68 @@ def curves_(
 
     names = [name for part in keys.split(",") if (name := part.strip())]
     typer.echo(str(curves(Request(runs, out, format, names, smooth, x, rows, metric or []))))
+
+
+@figures_app.command(
+    name="prototypes",
+    epilog="Examples: sigma-bench figures prototypes --ckpt runs/a --data miniature --out p.pdf | sigma-bench figures "
+    "prototypes --ckpt sigma_mlp.pth --data davis --video soapbox --prototypes 3,17",
+)
+def prototypes_(
+    ckpt: Annotated[str, typer.Option(help="Pretraining checkpoint with prototypes: file, run folder, zoo name")],
+    video: Annotated[
+        list[str] | None, typer.Option(help="Video or folder of frames; with --data: a clip of it, or all; repeatable")
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="miniature (of DAVIS), a data set, or a folder of clips")] = None,
+    split: Split = None,
+    data_root: DataRoot = None,
+    prototypes: Annotated[str, typer.Option(help="Ids with commas between them; default: the 7 most similar")] = "",
+    overlap: Annotated[
+        float, typer.Option(min=0, max=1, help="Pass over one that shares more of its tubes with one shown; 1: none")
+    ] = 1.0,
+    features: Annotated[str, typer.Option(help="projector: of the targets; decoder: predictions")] = "projector",
+    teacher: Annotated[str | None, typer.Option(metavar="TIMM-NAME[:FILE]", help="Teacher of a DINO file")] = None,
+    ratio: Annotated[float | None, typer.Option(help="Of --features decoder: share that is hidden")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of --features decoder: seed of the masks")] = 0,
+    stride: Annotated[int | None, typer.Option(min=1, help="Between frames; default: the run's, else 4")] = None,
+    columns: Columns = 2,
+    out: PaperFigure = None,
+    format: PaperFormat = "",
+    heads: Annotated[int | None, typer.Option(help="Attention heads where the file cannot tell")] = None,
+    decoder_heads: Annotated[int | None, typer.Option(help="The same of the decoder")] = None,
+    frames: Annotated[int | None, typer.Option(min=1, help="Frames of a clip, where not the file's")] = None,
+    image_size: Annotated[int | None, typer.Option(min=1, help="Side of the frames, where not the file's")] = None,
+    device: Device = "auto",
+    specs: Annotated[Path | None, typer.Option(help="Folder of own specs, whose zoo is tried first")] = None,
+) -> None:
+    """Draw the 25 tubes nearest to each of some prototypes, beside frames of the video (Figures 4 and 5)."""
+    from sigma_bench.runs.prototype_features import Asked
+    from sigma_bench.runs.prototypes import Request
+    from sigma_bench.runs.prototypes import prototypes as run
+
+    request = Request(
+        ckpt,
+        videos=video or [],
+        data=data,
+        split=split,
+        data_root=data_root,
+        prototypes=_numbers("--prototypes", prototypes),
+        overlap=overlap,
+        asked=Asked(features, teacher, ratio, seed, decoder_heads),
+        stride=stride,
+        columns=columns,
+        out=out,
+        form=format,
+        reading={"heads": heads, "frames": frames, "image_size": image_size},
+        device=device,
+        specs=specs,
+    )
+    typer.echo(str(run(request)))
+
+
+def _numbers(option: str, text: str) -> list[int]:
+    """Return numbers that are written with commas between them."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not all(part.isascii() and part.isdecimal() and len(part) < 10 for part in parts):
+        raise UserError(f"{option} {text}: expected whole numbers with commas between them, such as 3,17")
+    return [int(part) for part in parts]
