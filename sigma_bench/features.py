@@ -133,6 +133,8 @@ def _wanted(encoder: Encoder, index: Index, asked: Asked, run: Run) -> dict[str,
         "precision": run.precision,
         "device": torch.device(run.device).type,
     }
+    if asked.views.count_fps is None:
+        wanted["views"].pop("count_fps")  # entries are older than this setting
     return dict(json.loads(json.dumps(wanted)))
 
 

@@ -87,6 +87,23 @@ def multi_scale(h: int, w: int, size: int, rng: np.random.RandomState) -> Box:
     return Box(down * ((h - crop_h) // 4), right * ((w - crop_w) // 4), crop_h, crop_w)
 
 
+def random_square(h: int, w: int, share: tuple[float, float], rng: np.random.RandomState) -> Box:
+    """Return a square at a random place whose side is a random share of the short side, drawn uniformly.
+
+    To resize the short side to a length whose inverse is uniform between 1/b and 1/a, and to crop squares of side c
+    then, is this with shares from c/b to c/a, but for the rounding to pixels: SlowFast's
+    `random_short_side_scale_jitter` with inverse sampling.
+
+    Args:
+        h: Height of the frame.
+        w: Width of the frame.
+        share: Least and greatest share of the short side, at most 1.
+        rng: Source of share and place.
+    """
+    side = min(max(1, round(min(h, w) * rng.uniform(*share))), h, w)
+    return Box(int(rng.randint(h - side + 1)), int(rng.randint(w - side + 1)), side, side)
+
+
 def random_resized(
     h: int,
     w: int,

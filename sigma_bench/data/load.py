@@ -15,15 +15,23 @@ from sigma_bench.contracts import UserError
 from sigma_bench.data import boxes, clips, spans
 from sigma_bench.data.boxes import Box
 from sigma_bench.data.clips import Indices
-from sigma_bench.data.decode.interface import Reader
+from sigma_bench.data.decode.interface import Reader, Seconds
 from sigma_bench.data.decode.recent import recent
 from sigma_bench.data.spans import Span
 
 if TYPE_CHECKING:
     from sigma_bench.data.index import Index
 
-SAMPLINGS = ("pretraining", "dense_train", "dense_test", "segments_train", "segments_test")
-BOXES = ("full", "center", "multi_scale", "random_resized")
+SAMPLINGS = (
+    "pretraining",
+    "dense_train",
+    "dense_test",
+    "segments_train",
+    "segments_test",
+    "windows_train",
+    "windows_test",
+)
+BOXES = ("full", "center", "multi_scale", "random_resized", "random_square")
 RESIZE_RATIO = (3 / 4, 4 / 3)
 """Aspects that a random resized crop may have."""
 WHERE = ("path", "start", "end", "start_s", "end_s", "fps")
@@ -36,18 +44,18 @@ class ClipRequest:
 
     Attributes:
         path: The file.
-        sampling: Temporal rule, a function of `data.clips`: pretraining, dense_train, dense_test, segments_train or
-            segments_test. Rules that draw give every clip its own draw.
+        sampling: Temporal rule, a function of `data.clips`: one of `SAMPLINGS`. Rules that draw give every clip its own
+            draw.
         frames: Frames in a clip.
         stride: Distance between frames; the segment rules have none and ignore it.
         clips: Clips of the file. All of them are decoded in one opening of it.
         repeats: Crops of each clip (repeated sampling): the same frames, decoded once, under boxes and mirrorings of
             their own. The first is that of a request without repeats.
-        box: Spatial rule: full (whole frames, cropped later), center, multi_scale or random_resized.
+        box: Spatial rule: full (whole frames, cropped later), center, multi_scale, random_resized or random_square.
         flip: Draw for every clip whether it is mirrored (one half). It is recorded, not carried out: resizing and
             mirroring happen on tensors.
         size: Side the crop is resized to later; multi_scale avoids resizing by a pixel or two.
-        scale: Least and greatest share of the area of a random resized crop.
+        scale: Least and greatest share of the area of a random resized crop, or of the short side of a random square.
         seed: Seed words of all draws of this request.
         backend: Name of the decoder, or auto.
         start: First frame of the file that belongs to the sample; None is the file's first.
@@ -55,6 +63,8 @@ class ClipRequest:
         start_s: First second of the sample, counted from the file's first frame, where it is given in seconds.
         end_s: First second after it; None is the file's end.
         fps: Rate of a file that says of no frame when it is shown (a folder of frames).
+        count_fps: Rate at which the sample's frames are counted, whatever the file's: frames and stride are those of
+            the sample after it is resampled to it (`spans.at_rate_of`). None counts the file's frames.
     """
 
     path: str
@@ -74,6 +84,7 @@ class ClipRequest:
     start_s: float | None = None
     end_s: float | None = None
     fps: float | None = None
+    count_fps: float | None = None
 
 
 def where(index: Index) -> Callable[[int], dict[str, Any]]:
@@ -97,19 +108,22 @@ def load_clips(request: ClipRequest) -> tuple[list[np.ndarray], dict[str, Any]]:
         One uint8 (T, h, w, 3) array a crop, clip by clip, and the record: `count` (frames of the file, measured),
         `used` (frames of the sample), `height`, `width`, `indices` (each one a clip), `boxes`, `flips` (each one a
         crop), `flip` (of the first crop), `short` (a frame stands more than once in a clip), `cut` (the sample's end
-        lies beyond the file's), `backend` (that read the file).
+        lies beyond the file's), `backend` (that read the file), and `counted` (the frames of each clip as they are
+        counted from the sample's start).
 
     Raises:
         DecodeError: The file cannot be decoded, or is a folder that lacks frames where the list counts or times them.
         UserError: A rule of that name does not exist, the sample starts after the file's end, or it is given in seconds
-            and nothing says when the frames of the file are shown.
+            or counted at a rate and nothing says when the frames of the file are shown.
     """
     rngs = [_rng(request.seed, clip) for clip in range(request.clips)]
     _rules(request)
     reader = recent(request.backend).open(Path(request.path))
     try:
         span = _span(request, reader)
-        chosen = [span.start + indices for indices in _sample(request, span.end - span.start, rngs)]
+        shown = _shown(request, reader, span)
+        counted = _sample(request, len(shown), rngs)
+        chosen = [shown[indices] for indices in counted]
         draws = [rng for clip, rng in enumerate(rngs) for rng in (rng, *_repeats(request, clip))]
         cuts = [_box(request, reader.height, reader.width, rng) for rng in draws]
         flips = [bool(rng.randint(2)) if request.flip else False for rng in draws]
@@ -121,6 +135,7 @@ def load_clips(request: ClipRequest) -> tuple[list[np.ndarray], dict[str, Any]]:
             "height": reader.height,
             "width": reader.width,
             "indices": [indices.tolist() for indices in chosen],
+            "counted": [indices.tolist() for indices in counted],
             "boxes": [tuple(cut) for cut in cuts],
             "flips": flips,
             "flip": flips[0],
@@ -147,8 +162,8 @@ def _repeats(request: ClipRequest, clip: int) -> list[np.random.RandomState]:
 
 
 def _span(request: ClipRequest, reader: Reader) -> Span:
-    start_s, end_s, fps = request.start_s, request.end_s, request.fps
-    if os.path.isdir(request.path) and {fps, request.start, request.end, start_s, end_s} != {None}:
+    start_s, end_s = request.start_s, request.end_s
+    if os.path.isdir(request.path) and {request.fps, request.start, request.end, start_s, end_s} != {None}:
         from sigma_bench.data.decode.stills import unbroken
 
         unbroken(Path(request.path))
@@ -156,15 +171,28 @@ def _span(request: ClipRequest, reader: Reader) -> Span:
         return spans.in_frames(request.path, reader.count, request.start, request.end)
     if request.start is not None or request.end is not None:
         raise UserError(f"{request.path}: the list gives the sample in frames and in seconds; expected one of them")
-    times = reader.times
-    if times is None:
-        if fps is None or not 0 < fps < math.inf:
-            raise UserError(
-                f"{request.path}: the sample is given in seconds, and neither the file says when its frames are shown "
-                f"nor the list at what rate (fps is {fps}); give the rate or the frames in the list"
-            )
-        times = spans.at_rate(reader.count, fps)
-    return spans.in_seconds(request.path, times, start_s, end_s)
+    return spans.in_seconds(request.path, _times(request, reader, "the sample is given in seconds"), start_s, end_s)
+
+
+def _times(request: ClipRequest, reader: Reader, why: str) -> Seconds:
+    """Return when the frames of a file are shown, as it says or at the rate of the list."""
+    if reader.times is not None:
+        return reader.times
+    if request.fps is None or not 0 < request.fps < math.inf:
+        raise UserError(
+            f"{request.path}: {why}, and neither the file says when its frames are shown nor the list at what rate "
+            f"(fps is {request.fps}); give the rate or the frames in the list"
+        )
+    return spans.at_rate(reader.count, request.fps)
+
+
+def _shown(request: ClipRequest, reader: Reader, span: Span) -> Indices:
+    """Return the file's frame of each counted frame of the sample."""
+    own: Indices = np.arange(span.start, span.end, dtype=np.int64)
+    if request.count_fps is None or (reader.times is None and request.fps == request.count_fps):
+        return own
+    times = _times(request, reader, f"frames are counted at {request.count_fps} a second")
+    return np.take(own, spans.at_rate_of(times[span.start : span.end], request.count_fps))
 
 
 def _sample(request: ClipRequest, n: int, rngs: list[np.random.RandomState]) -> list[Indices]:
@@ -173,10 +201,13 @@ def _sample(request: ClipRequest, n: int, rngs: list[np.random.RandomState]) -> 
         return list(clips.dense_test(n, frames, stride, request.clips))
     if request.sampling == "segments_test":
         return list(clips.segments_test(n, frames, request.clips))
+    if request.sampling == "windows_test":
+        return list(clips.windows_test(n, frames, stride, request.clips))
     draws: dict[str, Callable[[np.random.RandomState], Indices]] = {
         "pretraining": lambda rng: clips.pretraining(n, frames, stride, rng),
         "dense_train": lambda rng: clips.dense_train(n, frames, stride, rng),
         "segments_train": lambda rng: clips.segments_train(n, frames, rng),
+        "windows_train": lambda rng: clips.windows_train(n, frames, stride, rng),
     }
     return [draws[request.sampling](rng) for rng in rngs]
 
@@ -186,6 +217,8 @@ def _box(request: ClipRequest, h: int, w: int, rng: np.random.RandomState) -> Bo
         return boxes.multi_scale(h, w, request.size, rng)
     if request.box == "random_resized":
         return boxes.random_resized(h, w, request.scale, RESIZE_RATIO, rng)
+    if request.box == "random_square":
+        return boxes.random_square(h, w, request.scale, rng)
     return boxes.center(h, w) if request.box == "center" else boxes.full(h, w)
 
 

@@ -82,3 +82,21 @@ def in_seconds(path: str, times: Seconds, start_s: float | None, end_s: float | 
 def at_rate(count: int, fps: float) -> Seconds:
     """Return when the frames of a folder are shown: frame k at k / `fps`."""
     return np.arange(count) / fps
+
+
+def at_rate_of(times: Seconds, fps: float) -> np.ndarray:
+    """Return which frame is each of a video that is resampled to another rate, int64, as FFmpeg's filter `fps` does it.
+
+    A frame is taken for the moment k / `fps` that is nearest to its own; of several the last one stays, and where there
+    is none the one before goes on. A video of that rate keeps its frames, however its time stamps are rounded. The last
+    frame is shown as long as the one before it.
+
+    Args:
+        times: When the frames are shown, ascending seconds.
+        fps: Frames a second wanted.
+    """
+    shown = float(times[-1] - times[-2]) if len(times) > 1 else 1 / fps
+    length = float(times[-1] - times[0]) + shown
+    half = 0.5 - SAME_S * fps  # of two equally near moments the later
+    moments = np.arange(max(1, int(length * fps + 1 - half)))
+    return np.searchsorted((times - times[0]) * fps, moments + half, side="left").astype(np.int64) - 1

@@ -31,6 +31,7 @@ class Views:
         box: Spatial rule, a name of `data.boxes`.
         flip: Mirror a view with probability one half (training views).
         seed: Seed of what is random.
+        count_fps: Rate at which frames are counted, see `data.load.ClipRequest`; None counts the file's.
     """
 
     sampling: str
@@ -40,6 +41,7 @@ class Views:
     box: str
     flip: bool
     seed: int
+    count_fps: float | None = None
 
     @property
     def count(self) -> int:
@@ -62,6 +64,7 @@ def requests(index: Index, views: Views, spec: EncoderSpec, rows: Sequence[int])
             size=spec.image_size,
             seed=(views.seed, row),
             backend=DECODER,
+            count_fps=views.count_fps,
         )
 
 

@@ -65,3 +65,24 @@ def test_one_crop_along_is_the_central_one():
     assert boxes.along(224, 300, 1) == (boxes.center(224, 300),) == ((0, 38, 224, 224),)
     with pytest.raises(ValueError, match="crops is 0"):
         boxes.along(1, 1, 0)
+
+
+@given(st.integers(1, 300), st.integers(1, 300), st.floats(0.05, 1), st.floats(0.05, 1), st.integers(0, 2**32 - 1))
+def test_random_square_is_a_share_of_the_short_side(h, w, one, other, seed):
+    share = (min(one, other), max(one, other))
+    box = boxes.random_square(h, w, share, np.random.RandomState(seed))
+    assert inside(box, h, w)
+    assert box.h == box.w
+    assert share[0] * min(h, w) - 1 <= box.h <= max(1, share[1] * min(h, w) + 1)
+
+
+def test_random_square_is_the_short_side_jitter_with_inverse_sampling():
+    """Means of shares and places over many draws, against resizing to 1 / U(1/340, 1/256) and cropping 224."""
+    rng = np.random.RandomState(3)
+    drawn = [boxes.random_square(1000, 1500, (224 / 340, 224 / 256), rng) for _ in range(4000)]
+    short = 1 / np.random.default_rng(0).uniform(1 / 340, 1 / 256, 4000)
+    sides = np.array([box.h for box in drawn]) / 1000
+    assert sides.mean() == pytest.approx((224 / short).mean(), abs=0.005)
+    assert sides.std() == pytest.approx((224 / short).std(), abs=0.005)
+    assert np.mean([box.x / (1500 - box.w) for box in drawn]) == pytest.approx(0.5, abs=0.02)
+    assert {0, 1} <= {round(box.y / (1000 - box.h), 2) for box in drawn}

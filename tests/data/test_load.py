@@ -243,3 +243,43 @@ def test_reads_a_real_file(tmp_path):
 def test_the_job_does_not_need_torch():
     code = "import sys; import sigma_bench.data.load; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+class TimedFilm(Film):
+    """The same at 30 frames a second."""
+
+    times = np.arange(100) / 30
+
+
+def test_frames_counted_at_another_rate_are_those_on_the_screen_then(monkeypatch):
+    monkeypatch.setattr(load, "recent", lambda name: TimedFilm(100))
+    request = replace(REQUEST, sampling="windows_test", stride=8, clips=2, count_fps=24)
+    arrays, info = load_clips(request)
+    assert info["counted"] == [list(range(0, 64, 8)), list(range(80 - 57, 80, 8))]
+    assert info["indices"] == [[0, 10, 20, 30, 40, 50, 60, 70], [29, 39, 49, 59, 69, 79, 89, 99]]
+    assert arrays[1][:, 0, 0, 0].tolist() == info["indices"][1]
+    part = load_clips(replace(request, start=10, end=100, clips=1))[1]
+    assert part["counted"][0][0] == (72 - 57) // 2
+    assert part["indices"][0][0] == 10 + 9
+
+
+def test_frames_without_times_are_counted_at_the_rate_of_the_list_or_not_at_all(monkeypatch):
+    film = TimedFilm(100)
+    film.times = None
+    monkeypatch.setattr(load, "recent", lambda name: film)
+    request = replace(REQUEST, sampling="windows_test", clips=1, count_fps=24)
+    assert (
+        load_clips(replace(request, fps=24))[1]["indices"] == load_clips(replace(request, count_fps=None))[1]["indices"]
+    )
+    assert load_clips(replace(request, fps=48))[1]["indices"][0] == [20 + 8 * k for k in range(8)]
+    with pytest.raises(UserError, match="frames are counted at 24 a second, and neither the file says"):
+        load_clips(request)
+
+
+def test_a_clip_of_windows_repeats_the_frames_of_a_short_video(monkeypatch):
+    monkeypatch.setattr(load, "recent", lambda name: Film(1))
+    for sampling in ("windows_test", "windows_train"):
+        arrays, info = load_clips(replace(REQUEST, sampling=sampling, stride=8, clips=3))
+        assert info["counted"] == [[0] * 8] * 3
+        assert info["short"]
+        assert [array.shape[0] for array in arrays] == [8] * 3

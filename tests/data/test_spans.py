@@ -1,16 +1,17 @@
+import contextlib
 import itertools
 from fractions import Fraction
 
 import av
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sigma_bench.contracts import UserError
 from sigma_bench.data.decode.backends import pick
 from sigma_bench.data.load import ClipRequest, load_clips
-from sigma_bench.data.spans import at_rate, in_frames, in_seconds
+from sigma_bench.data.spans import at_rate, at_rate_of, in_frames, in_seconds
 
 TIMES = at_rate(100, 25)
 """100 frames, the last one shown until second 4."""
@@ -179,3 +180,54 @@ def test_every_decoder_cuts_the_same_sample(shared, decoder):
     with av.open(str(path)) as video:
         stamps = [frame.time for frame in video.decode(video=0)]
     assert [info["indices"][0][0], info["indices"][-1][-1]] == [stamps.index(0.5), stamps.index(0.5) + 5]
+
+
+def ffmpeg(ticks, base, fps):
+    """Return which frame each one of FFmpeg's filter `fps` is; the last frame lasts as long as the one before it."""
+    graph = av.filter.Graph()
+    source = graph.add_buffer(width=16, height=16, format="gray", time_base=base)
+    resampled, sink = graph.add("fps", f"fps={fps}:round=near"), graph.add("buffersink")
+    source.link_to(resampled)
+    resampled.link_to(sink)
+    graph.configure()
+    found = []
+
+    def drain():
+        with contextlib.suppress(av.error.BlockingIOError, av.error.EOFError):
+            while True:
+                found.append(int(sink.pull().to_ndarray()[0, 0]))
+
+    lasting = [b - a for a, b in itertools.pairwise(ticks)]
+    for number, (tick, ticks_shown) in enumerate(zip(ticks, [*lasting, lasting[-1]], strict=True)):
+        frame = av.VideoFrame.from_ndarray(np.full((16, 16), number, np.uint8), format="gray")
+        frame.pts, frame.time_base, frame.duration = tick, base, ticks_shown
+        source.push(frame)
+        drain()
+    source.push(None)
+    drain()
+    return found
+
+
+@settings(max_examples=60)
+@given(
+    lasting=st.lists(st.integers(1, 40), min_size=1, max_size=40),
+    base=st.sampled_from([Fraction(1, 90000), Fraction(1, 1000), Fraction(1001, 30000), Fraction(1, 12800)]),
+    fps=st.sampled_from([10, 12, 24, 25, 30]),
+)
+def test_resampling_takes_the_frames_that_ffmpeg_takes(lasting, base, fps):
+    scale = max(1, round(1 / 20 / 30 / base))
+    ticks = np.cumsum([0, *(np.array(lasting) * scale)]).tolist()
+    assume((2 * ticks[-1] - ticks[-2]) * base * fps >= 1)  # of less FFmpeg makes nothing, and we one frame
+    assert at_rate_of(np.array([float(tick * base) for tick in ticks]), fps).tolist() == ffmpeg(ticks, base, fps)
+
+
+@pytest.mark.parametrize("digits", [2, 3, 6])
+def test_a_video_of_the_rate_keeps_its_frames_however_its_stamps_are_rounded(digits):
+    times = np.round(np.arange(500) / 24, digits)
+    assert at_rate_of(times, 24).tolist() == list(range(500))
+    assert at_rate_of(times, 24.0)[-1] == 499
+
+
+def test_resampling_one_frame_and_a_pause():
+    assert at_rate_of(np.zeros(1), 24).tolist() == [0]
+    assert at_rate_of(np.array([0, 0.1, 1.0, 1.1]), 10).tolist() == [0, *[1] * 9, 2, 3]
