@@ -302,6 +302,9 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder of everything the demonstration writes")] = Path("runs/demo"),
     seeds: Annotated[str, typer.Option(help="Pretraining seeds")] = "3,4,5",
     jobs: Annotated[int, typer.Option(min=1, help="Pretraining runs at a time")] = 2,
+    scale: Annotated[
+        float, typer.Option(min=0.001, max=1.0, help="Share of the steps and seeds: a quick look whether all works")
+    ] = 1.0,
     sets: Sets = None,
 ) -> None:
     """Pretrain on the miniature, probe, draw the table: the whole way in some minutes, by the commands above."""
@@ -310,7 +313,7 @@ def demo(
     numbers = [s.strip() for s in seeds.split(",")]
     if not all(s.isascii() and s.isdecimal() for s in numbers):
         raise UserError(f"--seeds {seeds}: expected whole numbers with commas between them, such as 3,4,5")
-    run(out, [int(s) for s in dict.fromkeys(numbers)], jobs, sets or [])
+    run(out, [int(s) for s in dict.fromkeys(numbers)], jobs, sets or [], scale)
 
 
 def _fail(text: str, code: int) -> NoReturn:

@@ -12,11 +12,12 @@ from pathlib import Path
 from sigma_bench.contracts import UserError
 from sigma_bench.progress import say
 from sigma_bench.runs import data
+from sigma_bench.spec import load
 
 RECIPES = ("videomae", "sigma_mlp", "sigma_l2")
 
 
-def demo(out: Path, seeds: list[int], jobs: int, sets: list[str]) -> None:
+def demo(out: Path, seeds: list[int], jobs: int, sets: list[str], scale: float = 1.0) -> None:
     """Pretrain three recipes with several seeds, probe them beside untrained encoders and print the table.
 
     Runs that are complete are kept: a second call only draws the table again.
@@ -26,12 +27,16 @@ def demo(out: Path, seeds: list[int], jobs: int, sets: list[str]) -> None:
         seeds: Pretraining seeds.
         jobs: Pretraining runs at a time; each computes with one thread.
         sets: Further `--set` arguments of every pretraining.
+        scale: Share of the steps and of the seeds, for a quick look whether everything works.
 
     Raises:
         UserError: A command failed; its log is named.
     """
     began = time.perf_counter()
     root, logs = out / "data", out / "logs"
+    if scale < 1:
+        seeds = seeds[: max(1, round(scale * len(seeds)))]
+        say(f"At scale {scale:g}: so much of the steps, seeds {', '.join(map(str, seeds))}. The values mean nothing.")
     logs.mkdir(parents=True, exist_ok=True)
     say(
         "Demonstration on generated clips: it shows the mechanism, its numbers are not comparable with the paper's.\n"
@@ -42,7 +47,7 @@ def demo(out: Path, seeds: list[int], jobs: int, sets: list[str]) -> None:
     folders = {f"{r}.miniature.nano.seed{s}": (r, s) for s in seeds for r in RECIPES}
     commands = {}
     for name, (recipe, seed) in folders.items():
-        settings = (f"train.seed={seed}", "train.threads=1", *sets)
+        settings = (f"train.seed={seed}", "train.threads=1", *_shorter(recipe, scale), *sets)
         commands[name] = [
             *("pretrain", recipe, "--data", "miniature", "--size", "nano", "--data-root", str(root)),
             *("--out", str(out / "runs" / name), "--resume", "--workers", "1"),
@@ -57,6 +62,16 @@ def demo(out: Path, seeds: list[int], jobs: int, sets: list[str]) -> None:
     tables = ["tables", "--table", "1", "--results", str(out / "rows"), "--out", str(out / "tables")]
     _command("tables", tables, logs, show=True)
     say(f"Done in {time.perf_counter() - began:.0f} s. Rows: {out / 'rows'}, tables: {out / 'tables'}, logs: {logs}.")
+
+
+def _shorter(recipe: str, scale: float) -> list[str]:
+    """Return the settings with which a recipe takes a share of its steps."""
+    if scale >= 1:
+        return []
+    train = load.recipe(recipe, data="miniature", size="nano").train
+    steps, warmup = (max(least, round(scale * (whole or 0))) for whole, least in
+                     ((train.steps, 2), (train.warmup_steps, 1)))  # fmt: skip
+    return [f"train.steps={steps}", f"train.warmup_steps={warmup}", f"train.log_every={max(1, steps // 10)}"]
 
 
 def _together(commands: dict[str, list[str]], logs: Path, jobs: int) -> None:
