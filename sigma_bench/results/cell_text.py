@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from sigma_bench.results.table import Cell, Table
 
+INTERVALS = "In square brackets: the 95 % interval over the test samples, and over the seeds where there are several."
+
 
 def spread(cell: Cell) -> str:
     """Return `1.3`, the deviation over seeds, or nothing where there is one measurement."""
@@ -29,14 +31,14 @@ def seeds(cell: Cell) -> str:
 
 
 def below(cell: Cell) -> str:
-    """Return how sure the value is: `± 1.3 (n = 3)` over seeds, or the interval `[19.8, 22.2]`, or nothing."""
-    if cell.spread is not None:
-        return f"± {spread(cell)} ({seeds(cell)})"
-    return " ".join(part for part in (interval(cell), f"({seeds(cell)})" if cell.count > 1 else "") if part)
+    """Return how sure the value is: `± 1.3 (n = 3)` over seeds, the interval `[19.8, 22.2]`, both, or nothing."""
+    spreads = "" if cell.spread is None else f"± {spread(cell)}"
+    counted = f"({seeds(cell)})" if cell.count > 1 else ""
+    return " ".join(part for part in (spreads, counted, interval(cell)) if part)
 
 
 def after(cell: Cell) -> str:
-    """Return what follows the value on one line: `± 1.3 (n = 3) (+0.3)`, as far as it is there."""
+    """Return what follows the value on one line: `± 1.3 (n = 3) [19.8, 22.2] (+0.3)`, as far as it is there."""
     return " ".join(
         part for part in (below(cell), f"({difference(cell)})" if cell.difference is not None else "") if part
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import NamedTuple
 
+from sigma_bench.results import intervals
 from sigma_bench.results.row import SETTING, Row
 from sigma_bench.results.table import NOT_RUN, Cell, Footnotes
 
@@ -104,7 +105,7 @@ def cell(chosen: Chosen, held_against: Conditions | None, foot: Footnotes, *, de
         )
         text = f"partial {math.floor(share(*trained))} %"
         return Cell(text, decimals=decimals, marks=(mark,), behind=chosen.rows)
-    values = _replicates(chosen.rows)
+    values = intervals.replicates(chosen.rows)
     mean = math.fsum(values) / len(values)
     spread = None
     if len(values) > 1:
@@ -114,7 +115,7 @@ def cell(chosen: Chosen, held_against: Conditions | None, foot: Footnotes, *, de
         f"{mean:.{decimals}f}",
         value=mean,
         spread=spread,
-        interval=_interval(chosen.rows),
+        interval=intervals.of_rows(chosen.rows),
         count=len(values),
         decimals=decimals,
         limited=chosen.rows[0].limit is not None,
@@ -124,31 +125,11 @@ def cell(chosen: Chosen, held_against: Conditions | None, foot: Footnotes, *, de
     )
 
 
-def _replicates(rows: Sequence[Row]) -> list[float]:
-    """Return the values that the mean is over: of one set of weights its seeds, of several the mean of each.
-
-    Seeds of an evaluation repeat the same weights, so where there are several weights these are what is independent.
-    """
-    by_weights: dict[str, list[float]] = {}
-    for row in rows:
-        if row.value is not None:
-            by_weights.setdefault(row.checkpoint_sha256, []).append(row.value)
-    if len(by_weights) == 1:
-        return next(iter(by_weights.values()))
-    return [math.fsum(values) / len(values) for values in by_weights.values()]
-
-
 def _fewest_trained(rows: Sequence[Row]) -> tuple[int, int]:
     """Return (present, listed) training samples of the row with the smallest share; (1, 1) where no row says."""
     found = {(row.train_present, row.train_count) for row in rows}
     known = [(present, count) for present, count in found if present is not None and count]
     return min(known, key=lambda pair: share(*pair), default=(1, 1))
-
-
-def _interval(rows: Sequence[Row]) -> tuple[float, float] | None:
-    """Return the interval of a single measurement; over several seeds the deviation says more."""
-    low, high = rows[0].interval_low, rows[0].interval_high
-    return None if len(rows) > 1 or low is None or high is None else (low, high)
 
 
 def share(decoded: int, expected: int) -> float:

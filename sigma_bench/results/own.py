@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from sigma_bench.results import cells, matching
+from sigma_bench.results import cell_text, cells, matching
 from sigma_bench.results.row import Data, Row
 from sigma_bench.results.table import Block, Head, Line, Table
 from sigma_bench.spec.layout import Column, Layout
@@ -70,7 +70,7 @@ def _table(name: str, title: str, caption: str, rows: Sequence[Row], layout: Lay
         over = "over seeds, or sets of weights where a footnote says so"
         table.remarks.append(f"Mean ± standard deviation {over}; n = {n}.")
     if any(cell.interval for block in table.blocks for line in block.lines for cell in line.cells):
-        table.remarks.append("In square brackets: the 95 % interval over the test samples.")
+        table.remarks.append(cell_text.INTERVALS)
     return table
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 
-from sigma_bench.results import cells, counted, matching, notes, settings_table
+from sigma_bench.results import cell_text, cells, counted, intervals, matching, notes, settings_table
 from sigma_bench.results.cells import Chosen
 from sigma_bench.results.counted import Counted
 from sigma_bench.results.matching import System
@@ -124,7 +124,7 @@ class _Builder:
         if measured and any(cell.difference is not None for cell in all_cells):
             add("In round brackets: the difference to the printed value of the same system, set above.")
         if any(cell.interval is not None for cell in all_cells):
-            add("In square brackets: the 95 % interval over the test samples.")
+            add(cell_text.INTERVALS)
         if any(cell.spread is not None for cell in all_cells):
             add("±: sample standard deviation over the n seeds, or sets of weights where a footnote says so.")
 
@@ -294,6 +294,8 @@ class _Builder:
                 mean = sum(parts) / len(parts)
                 count = min(cell.count for _, cell in others)
                 cell = Cell(f"{mean:.{column.decimals}f}", value=mean, count=count, decimals=column.decimals)
+                ends = [_in_percent(cell.interval) if c.direction == "lower" else cell.interval for c, cell in others]
+                cell.interval = intervals.of_mean(mean, list(zip(parts, ends, strict=True)))
                 cell.limited = any(other.limited for _, other in others)
                 cell.apart = any(other.apart for _, other in others)
                 cell.marks = tuple(dict.fromkeys(mark for _, other in others for mark in other.marks))
@@ -302,3 +304,8 @@ class _Builder:
             elif parts:
                 mark = self.table.footnotes.mark(f"needs all {len(others)} columns, {len(parts)} measured")
                 line.cells[place] = Cell(NOTHING, decimals=column.decimals, marks=(mark,))
+
+
+def _in_percent(ends: intervals.Ends | None) -> intervals.Ends | None:
+    """Return the interval of 100 x (1 - error) from that of an error."""
+    return None if ends is None else (100 * (1 - ends[1]), 100 * (1 - ends[0]))

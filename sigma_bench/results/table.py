@@ -25,7 +25,7 @@ class Cell:
     spread: float | None = None
     """Sample standard deviation over seeds, where there are several."""
     interval: tuple[float, float] | None = None
-    """95 % interval over the test samples, of a single measurement."""
+    """95 % interval over the test samples, and over the seeds where there are several."""
     count: int = 0
     """Measurements behind the value; 0: a published one."""
     decimals: int = 1

@@ -6,6 +6,8 @@ import math
 from typing import Any
 
 from sigma_bench.contracts import Evaluation
+from sigma_bench.progress import say
+from sigma_bench.results import records, stats
 from sigma_bench.results.row import Row
 from sigma_bench.runs.machine import decoder_versions
 
@@ -25,12 +27,15 @@ def rows_of(found: Evaluation, common: dict[str, Any], seconds: float, marks: tu
         if metric.endswith("_missing_wrong"):
             continue
         nothing = counts.n_decoded == 0 or not math.isfinite(value)
+        low, high = (None, None) if nothing else _interval(found, metric, value)
         rows.append(
             Row(
                 **{**common, **lists},
                 metric=metric,
                 value=None if nothing else value,
                 value_missing_wrong=None if nothing else found.metrics.get(f"{metric}_missing_wrong"),
+                interval_low=low,
+                interval_high=high,
                 selection=found.selection,
                 n_expected=counts.n_expected,
                 n_present=counts.n_present,
@@ -46,6 +51,16 @@ def rows_of(found: Evaluation, common: dict[str, Any], seconds: float, marks: tu
             )
         )
     return rows
+
+
+def _interval(found: Evaluation, metric: str, value: float) -> tuple[float | None, float | None]:
+    """Return the ends of the 95 % interval over test samples, none where their records do not tell."""
+    read = records.read(found.samples, metric, value)
+    if read is None:
+        say(f"  {metric}: no interval, the records of single samples do not give its value")
+        return None, None
+    sure = stats.interval(records.statistic([read]))
+    return (None, None) if sure is None else (sure.low, sure.high)
 
 
 def _missing(found: Evaluation) -> str:

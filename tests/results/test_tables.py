@@ -207,7 +207,7 @@ def test_footnotes_are_lettered_as_they_are_read(build, measured):
     assert list(dict.fromkeys(met)) == [mark for mark, _ in table.footnotes.items]
 
 
-def test_intervals_are_of_single_measurements(build, measured):
+def test_an_interval_stands_in_the_cell_and_over_seeds_beside_their_deviation(build, measured):
     ends = {"interval_low": 20.04, "interval_high": 22.0}
     ((_, line),) = lines_of(build(1, [measured(**ends)]))
     assert line.cells[0].interval == (20.04, 22.0)
@@ -215,6 +215,10 @@ def test_intervals_are_of_single_measurements(build, measured):
     assert "21.0 [20.0, 22.0] (+0.2)" in render.render(table, "md")
     assert "95 % interval" in " ".join(table.remarks)
     ((_, line),) = lines_of(build(1, [measured(**ends), measured(**ends, seed=1)]))
+    assert line.cells[0].interval == (20.04, 22.0)
+    rows = [measured(value=21.0 + s, interval_low=20.0 + s, interval_high=22.0 + s, seed=s) for s in range(3)]
+    assert "22.0 ± 1.0 (n = 3) [19.3, 24.7] (+1.2)" in render.render(build(1, rows), "md")
+    ((_, line),) = lines_of(build(1, [measured(**ends), measured(seed=1)]))
     assert line.cells[0].interval is None
 
 
