@@ -64,7 +64,11 @@ class Tokens(NamedTuple):
 
 @runtime_checkable
 class Encoder(Protocol):
-    """Anything that turns normalised clips into tokens. Pooling belongs to the evaluator."""
+    """Anything that turns normalised clips into tokens. Pooling belongs to the evaluator.
+
+    An encoder may besides have `each_layer(clips, layers, norm) -> Iterator[Tokens]`: what `tokens` returns for each of
+    the ascending block indices `layers`, in one pass. Without it a sweep over layers takes a pass for each.
+    """
 
     spec: EncoderSpec
 
@@ -97,6 +101,8 @@ class Run:
     """Decoding processes that the tasks of a command share; None starts some for each use."""
     helpers: Any = None
     """Other processes that compute a share of the features (`features.Helpers`); None: this one computes all."""
+    held: dict[str, Any] | None = None
+    """Features that a sweep keeps open from one task to the next, whatever becomes of their cache entries."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 An entry is a folder `<first two digits>/<key>` that is whole or absent: it is filled under another name and renamed.
 Beside it lies its lock, which whoever fills, reads or deletes the entry holds. Arrays mapped to memory outlive their
-entry, since a deleted file stays until it is closed.
+entry, since a deleted file stays until it is closed. What a killed process had filled stays beside it too, to be gone
+on with, and counts and goes like an entry.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -78,46 +79,64 @@ def used(place: Path) -> None:
     os.utime(place / ORIGIN)
 
 
-def make_room(folder: Path, needed: int, keep: Path) -> None:
+def partial(place: Path) -> Path:
+    """Return the folder in which an entry is filled."""
+    return place.with_name(f"{place.name}{PARTIAL}")
+
+
+def make_room(folder: Path, needed: int, keep: Sequence[Path]) -> None:
     """Delete the entries that were not used for longest until `needed` more bytes stay below the bound.
 
-    What killed processes left is deleted first. Entries whose lock another process holds are in use and stay, and so
-    does `keep`, whose lock the caller holds.
+    Entries whose lock another process holds are in use and stay, and so do those to `keep`, whose locks the caller
+    holds, and what a killed process had filled of them, which is part of what is needed.
 
     Args:
         folder: The folder of the entries.
-        needed: Bytes that will be written.
-        keep: The entry they are written for.
+        needed: Bytes that the entries to keep will have.
+        keep: The entries they are written for.
     """
     limit = bound()
-    left = [p for p in folder.glob("??/*") if p.suffix in (PARTIAL, DROPPED) and p.with_suffix("") != keep]
-    for place in left:
-        _delete(place.with_suffix(""), place)
-    filling = sum(_size(place) for place in left)
-    entries = sorted((_last_used(place), place) for place in folder.glob("??/*") if _is_entry(place) and place != keep)
-    sizes = {place: _size(place) for _, place in entries}
-    total, dropped = sum(sizes.values()) + filling + needed, 0
-    for _, place in entries:
+    stays = {path for place in keep for path in (place, partial(place))}
+    for path in folder.glob(f"??/*{DROPPED}"):
+        _delete(path.with_suffix(""), path)
+    left = [path for path in folder.glob("??/*") if _is_entry(path) and path not in stays]
+    entries = sorted((_last_used(path), path) for path in left)
+    sizes = {path: _size(path) for _, path in entries}
+    total, dropped = sum(sizes.values()) + needed, 0
+    for _, path in entries:
         if total <= limit:
             break
-        if _delete(place, place):
-            total, dropped = total - sizes[place], dropped + sizes[place]
+        place = path.with_suffix("") if path.suffix else path
+        if place not in keep and _delete(place, path):
+            total, dropped = total - sizes[path], dropped + sizes[path]
     if dropped:
         say(f"{folder}: deleted {dropped / 1e9:.2f} GB of features not used for longest ({BOUND} is {limit / 1e9:g})")
     if total > limit:
         say(f"note: {folder} will hold {total / 1e9:.2f} GB of features; {BOUND} is {limit / 1e9:g}")
 
 
-def check_room(folder: Path, needed: int) -> None:
+def fits(needed: int) -> bool:
+    """Tell whether so many bytes are within the bound of a folder of features."""
+    return needed <= bound()
+
+
+def check_room(folder: Path, begun: Sequence[Path], needed: int) -> None:
     """Refuse to begin what the disk cannot hold.
 
+    Args:
+        folder: The folder of the entries.
+        begun: Folders with what was written of it already.
+        needed: Bytes that these will have.
+
     Raises:
-        UserError: Fewer than `needed` bytes are free.
+        UserError: Fewer bytes are free than are still to be written.
     """
+    folder.mkdir(parents=True, exist_ok=True)
+    needed -= sum(file.stat().st_blocks * 512 for place in begun for file in place.glob("*"))
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise UserError(
-            f"{folder.parent}: the features need {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; name another "
+            f"{folder}: the features need {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; name another "
             f"--out, or set {BOUND} to keep fewer"
         )
 
@@ -143,12 +162,14 @@ def _delete(place: Path, what: Path) -> bool:
 
 
 def _is_entry(place: Path) -> bool:
-    return not place.suffix and place.is_dir()
+    return place.suffix in ("", PARTIAL) and place.is_dir()
 
 
 def _last_used(place: Path) -> float:
+    """Return when an entry was last used, or what a killed process left of one last written to."""
+    files = place.glob("*") if place.suffix == PARTIAL else [place / ORIGIN]
     try:
-        return (place / ORIGIN).stat().st_mtime
+        return max((file.stat().st_mtime for file in files), default=0.0)
     except OSError:
         return 0.0  # torn: a kill came between two steps
 

@@ -42,32 +42,38 @@ def three(tmp_path, monkeypatch):
 
 
 def test_the_least_recently_used_go_first_and_only_as_many_as_must(three, tmp_path, capsys):
-    make_room(tmp_path, 400, keep=tmp_path / "cc/cc9")
+    make_room(tmp_path, 400, keep=[tmp_path / "cc/cc9"])
     assert there(tmp_path) == {"aa1", "aa2", "bb3"}
     assert capsys.readouterr().err == ""
-    make_room(tmp_path, 1000, keep=tmp_path / "cc/cc9")
+    make_room(tmp_path, 1000, keep=[tmp_path / "cc/cc9"])
     assert there(tmp_path) == {"aa1", "bb3"}
     assert "deleted 0.00 GB of features not used for longest" in capsys.readouterr().err
     feature_cache.used(three[2])
-    make_room(tmp_path, 2000, keep=tmp_path / "cc/cc9")
+    make_room(tmp_path, 2000, keep=[tmp_path / "cc/cc9"])
     assert there(tmp_path) == {"bb3"}
 
 
 def test_what_another_holds_and_what_is_being_made_stay(three, tmp_path, capsys):
     with FileLock(f"{three[1]}.lock"):
-        make_room(tmp_path, 3000, keep=three[0])
+        make_room(tmp_path, 3000, keep=[three[0]])
         assert there(tmp_path) == {"aa1", "aa2"}
     assert "features; SIGMA_BENCH_FEATURES_GB is" in capsys.readouterr().err
 
 
-def test_what_a_killed_process_left_is_deleted_and_what_one_fills_now_is_not(three, tmp_path):
-    for name in ("dd1.partial", "dd2.partial", "dd3.dropped", "aa1.partial"):
+def test_what_a_killed_process_left_goes_like_an_entry_and_what_one_fills_now_stays(three, tmp_path):
+    for name, age in (("dd1.partial", 90), ("dd2.partial", 95), ("dd3.dropped", 0), ("aa1.partial", 99)):
         (tmp_path / name[:2]).mkdir(exist_ok=True)
         (tmp_path / name[:2] / name).mkdir()
-        (tmp_path / name[:2] / name / "values.0.npy").write_bytes(bytes(10))
+        file = tmp_path / name[:2] / name / "values.0.npy"
+        file.write_bytes(bytes(100))
+        os.utime(file, (time.time() - age,) * 2)
     with FileLock(tmp_path / "dd/dd2.lock"):
-        make_room(tmp_path, 0, keep=three[0])
-    assert there(tmp_path) == {"aa1", "aa2", "bb3", "dd2.partial", "aa1.partial"}
+        make_room(tmp_path, 0, keep=[three[0]])
+        assert there(tmp_path) == {"aa1", "aa2", "bb3", "dd1.partial", "dd2.partial", "aa1.partial"}
+        make_room(tmp_path, 1350, keep=[three[0]])
+        assert there(tmp_path) == {"aa1", "aa2", "bb3", "dd2.partial", "aa1.partial"}
+    make_room(tmp_path, 2400, keep=[three[0]])
+    assert there(tmp_path) == {"aa1", "bb3", "aa1.partial"}
 
 
 @settings(max_examples=30, deadline=None)
@@ -77,7 +83,7 @@ def test_the_bound_is_kept_and_no_used_entry_goes_before_an_older_one(tmp_path_f
     made = [entry(folder, f"{n:02d}x", size, age) for n, (size, age) in enumerate(entries)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(BOUND, str(5000 / 1e9))
-        make_room(folder, needed, keep=folder / "zz/zz")
+        make_room(folder, needed, keep=[folder / "zz/zz"])
     kept = [age for place, (_, age) in zip(made, entries, strict=True) if place.exists()]
     gone = [age for place, (_, age) in zip(made, entries, strict=True) if not place.exists()]
     assert max(kept, default=0) <= min(gone, default=100)

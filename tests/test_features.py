@@ -15,6 +15,7 @@ from sigma_bench.data.datasets.ucf101 import read
 from sigma_bench.data.index import Index, Sample
 from sigma_bench.data.miniatures.ucf101 import write
 from sigma_bench.data.subsets import relabel
+from sigma_bench.data.views import requests
 from sigma_bench.features import Views, extract
 from sigma_bench.models.fingerprint import fingerprint
 from sigma_bench.models.vit import VideoViT
@@ -26,7 +27,7 @@ VIEWS = Views("dense_test", 2, 1, 1, "full", False, 0)
 class Colours(nn.Module):
     """Tokens are the mean colours of tubes, times a weight."""
 
-    spec = EncoderSpec("test", "none", 3, 1, 1, 2, 8, 8, 32, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), 3, False)
+    spec = EncoderSpec("test", "none", 3, 2, 1, 2, 8, 8, 32, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), 3, False)
 
     def __init__(self, weight=1.0):
         super().__init__()
@@ -83,6 +84,7 @@ def test_labels_share_an_entry_and_everything_else_does_not(root, tmp_path):
     assert not cached(index=index.select(range(3)))
     assert not cached(views=Views("dense_test", 1, 1, 1, "full", False, 0))
     assert not cached(layer=0)
+    assert cached(layer=1)  # the last, by its other number
     assert not cached(norm=False)
 
 
@@ -95,7 +97,8 @@ def test_all_that_is_asked_and_where_it_lies_is_part_of_the_key(root, tmp_path):
     assert features.content_sha256(there) == features.content_sha256(index)
 
     def wanted(index=index, pool="mean", **more):
-        return json.dumps(features._wanted(Colours(), index, features.Asked(VIEWS, -1, True, pool), run(".", **more)))
+        asked = features.Asked(VIEWS, True, (features.Kind(1, pool),))
+        return json.dumps(features._of(features._common(Colours(), index, asked, run(".", **more)), asked.kinds[0]))
 
     assert len({wanted(), wanted(index=there), wanted(pool="cls"), wanted(precision="bf16")}) == 4
 
@@ -183,7 +186,7 @@ def test_all_that_says_where_a_sample_lies_is_part_of_the_key(tmp_path):
 def test_every_request_says_where_its_sample_lies(tmp_path):
     sample = Sample("a", "v.mp4", 0, "a", None, None, 1.0, 2.0, 24.0)
     index = Index.build("x", "test", tmp_path, ["x"], [sample])
-    [request] = features.requests(index, VIEWS, Colours.spec, range(1))
+    [request] = requests(index, VIEWS, Colours.spec, range(1))
     assert (request.path, request.start_s, request.end_s, request.fps) == (str(tmp_path / "v.mp4"), 1.0, 2.0, 24.0)
 
 

@@ -4,7 +4,7 @@ import json
 import shutil
 import sys
 import threading
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.distributed import HashStore
 
-from sigma_bench import features
+from sigma_bench import encoding, features
 from sigma_bench.contracts import EncoderSpec, Run, Tokens, UserError
 from sigma_bench.data.datasets.ucf101 import read
 from sigma_bench.data.decode.pool import DecodePool
@@ -62,7 +62,7 @@ def pool():
 
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch):
-    monkeypatch.setattr(features, "VIEWS_AT_A_TIME", 6)
+    monkeypatch.setattr(encoding, "VIEWS_AT_A_TIME", 6)
 
 
 def shared(index, folder, pool, world, encoders=None, precisions=("fp32",) * 9):
@@ -102,7 +102,7 @@ def entry(folder):
 def test_every_row_is_dealt_to_one_process_in_whole_batches(count, views, world):
     dealt = [features._rows(count, replace(VIEWS, clips=views), rank, world) for rank in range(world)]
     assert sorted(row for rows in dealt for row in rows) == list(range(count))
-    size = features._batch(replace(VIEWS, clips=views))
+    size = encoding.batch_size(replace(VIEWS, clips=views))
     assert max(map(len, dealt)) - min(map(len, dealt)) <= size
     owner = {row: rank for rank, rows in enumerate(dealt) for row in rows}
     assert all(owner[row] == owner[row - row % size] for row in range(count))
@@ -153,8 +153,15 @@ def test_a_helper_that_would_compute_otherwise_spoils_nothing(index, pool, tmp_p
 def by_hand(listed, folder, pool, **other):
     """Ask `contribute` as process 0 would, with something changed."""
     run = Run("cpu", 0, None, folder, pool=pool)
-    wanted = features._wanted(Mixed(), listed, features.Asked(VIEWS, -1, True, "mean"), run)
-    message = {"do": "features", "folder": str(folder), "root": str(listed.root), "wanted": {**wanted, **other}}
+    kind = features.Kind(0, "mean")
+    wanted = features._of(features._common(Mixed(), listed, features.Asked(VIEWS, True, (kind,)), run), kind)
+    message = {
+        "do": "features",
+        "folders": [str(folder)],
+        "kinds": [asdict(kind)],
+        "root": str(listed.root),
+        "wanted": {**wanted, **other},
+    }
     with pa.ipc.new_file(folder / features.SAMPLES, listed.table.schema) as file:
         file.write_table(listed.table)
     return contribute(Mixed(), message, run, Ranks(1, 2, HashStore()))
@@ -167,6 +174,7 @@ def test_a_helper_of_other_versions_or_another_device_takes_no_part(index, pool,
     assert by_hand(index, tmp_path, pool)["decoders"]
     ((name, value),) = other.items()
     (tmp_path / "values.1.npy").unlink()
+    (tmp_path / "journal.1.jsonl").unlink()
     with pytest.raises(UserError, match=rf"not what process 0 has: {name} .*\(process 0: {value}\)"):
         by_hand(index, tmp_path, pool, **other)
     assert not (tmp_path / "values.1.npy").exists()
@@ -177,7 +185,7 @@ def test_a_helper_that_does_not_see_the_files_of_process_0_takes_no_part(index, 
     wanted = features.content_sha256(index)
     with pytest.raises(UserError, match=f"not what process 0 has: index .*process 0: {wanted}"):
         by_hand(elsewhere, tmp_path, pool, index=wanted)
-    message = {"folder": str(tmp_path / "other"), "root": str(index.root), "wanted": {}}
+    message = {"folders": [str(tmp_path / "other")], "root": str(index.root), "wanted": {}}
     with pytest.raises(UserError, match="other: not seen by this process; --out must be a folder that all see"):
         contribute(Mixed(), message, Run("cpu", 0, None, tmp_path, pool=pool), Ranks(1, 2, HashStore()))
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import torch
 from torch import nn
 
 from sigma_bench.contracts import EncoderSpec, Pool, Tokens, UserError, Verified
-from sigma_bench.models.selection import block_of
+from sigma_bench.models.selection import ascending, block_of
 from sigma_bench.models.vit import backbone_name
 
 FAMILY = "image"
@@ -79,22 +80,25 @@ class FrameViT(nn.Module):
         Raises:
             UserError: The frames are not of this encoder's size, it has no such block, or `visible` is given.
         """
-        depth, side = self.spec.depth, self.spec.image_size
         if visible is not None:
             raise UserError(
                 f"family {FAMILY}: an image ViT is applied to whole frames, no token of a clip can be hidden from it; "
                 "leave out masking for this encoder"
             )
+        return next(self.each_layer(clips, (block_of(layer, self.spec.depth),), norm))
+
+    def each_layer(self, clips: torch.Tensor, layers: Sequence[int], norm: bool = True) -> Iterator[Tokens]:
+        """Yield the tokens after each of some blocks, ascending, from one pass; see `contracts.Encoder`."""
+        side, chosen = self.spec.image_size, ascending(layers, self.spec.depth)
         if clips.ndim != 5 or clips.shape[1] != 3 or tuple(clips.shape[3:]) != (side, side):
             raise UserError(f"clips of shape {tuple(clips.shape)} given; this encoder takes (B, 3, T, {side}, {side})")
         B, _, T = clips.shape[:3]
-        last = block_of(layer, depth)
         pictures = clips.transpose(1, 2).flatten(0, 1)
-        with_norm = norm and last == depth - 1
-        parts = [self._frames(part, last, with_norm) for part in torch.split(pictures, FRAMES_AT_A_TIME)]
-        patches = torch.cat([part for part, _ in parts])
-        cls = torch.cat([part for _, part in parts]).view(B, T, -1).mean(1) if self.has_cls else None
-        return Tokens(patches.view(B, T, *patches.shape[1:]), cls)
+        parts = [self._frames(part, chosen, norm) for part in torch.split(pictures, FRAMES_AT_A_TIME)]
+        for of_layer in zip(*parts, strict=True):
+            patches = torch.cat([part for part, _ in of_layer])
+            cls = torch.cat([part for _, part in of_layer]).view(B, T, -1).mean(1) if self.has_cls else None
+            yield Tokens(patches.view(B, T, *patches.shape[1:]), cls)
 
     def layer_of(self, name: str) -> int:
         """Return the depth of a parameter for layer-wise rates: 0 embedding, k + 1 block k, then what follows."""
@@ -110,14 +114,23 @@ class FrameViT(nn.Module):
             return tokens.cls_BD
         return tokens.patch_BTHWD.flatten(1, 3).mean(1)
 
-    def _frames(self, pictures: torch.Tensor, last: int, norm: bool) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the patches (N, H, W, D) and the class tokens (N, D) of pictures; no values where there are none."""
-        found = cast(Any, self.model).forward_intermediates(
-            pictures, indices=[last], return_prefix_tokens=True, norm=norm, stop_early=True, intermediates_only=True
-        )[0]
-        patches_NDHW, before = found if self.prefix else (found, None)
-        cls = before[:, 0] if before is not None else patches_NDHW.new_zeros(0)
-        return patches_NDHW.permute(0, 2, 3, 1), cls
+    def _frames(
+        self, pictures: torch.Tensor, layers: Sequence[int], norm: bool
+    ) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Return patches (N, H, W, D) and class tokens (N, D) of pictures, a layer each; no values where none are."""
+        vit = cast(Any, self.model)
+        found = vit.forward_intermediates(
+            pictures, indices=list(layers), return_prefix_tokens=True, stop_early=True, intermediates_only=True
+        )
+        tokens = []
+        for layer, one in zip(layers, found, strict=True):
+            patches_NDHW, before = one if self.prefix else (one, None)
+            patches = patches_NDHW.permute(0, 2, 3, 1)
+            cls = before[:, 0] if before is not None else patches.new_zeros(0)
+            if norm and layer == self.spec.depth - 1:
+                patches, cls = vit.norm(patches), vit.norm(cls) if before is not None else cls
+            tokens.append((patches, cls))
+        return tokens
 
 
 def take_off_head(model: nn.Module) -> Pool:

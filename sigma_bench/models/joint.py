@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import nn
 
 from sigma_bench.contracts import EncoderSpec, Tokens, UserError, Verified
 from sigma_bench.models.attention import Block, Turns
-from sigma_bench.models.selection import block_of, check_clips, token_ids
+from sigma_bench.models.selection import ascending, block_of, check_clips, token_ids
 from sigma_bench.models.vit import EPS, IMAGENET_MEAN, IMAGENET_STD, PatchEmbed, backbone_name, xavier_init
 from sigma_bench.models.vjepa import rotary
 
@@ -101,20 +102,23 @@ class JointViT(nn.Module):
             UserError: The clips are not of this encoder's size, or it has no such block.
         """
         depth = len(self.blocks)
-        check_clips(clips, self.clip_shape)
         last = block_of(layer, depth)
         ids = None if visible is None else token_ids(visible).to(clips.device)
-        x = self.patch_embed(clips, ids)
-        if not self.rotary_positions:
-            x = x + (self.positions if ids is None else self.positions[0][ids]).to(x.dtype)
-        turns = self._turns(ids)
+        x, turns = self._embed(clips, ids), self._turns(ids)
         for block in self.blocks[: last + 1]:
             x = block(x, turns)
-        if norm and last == depth - 1:
-            x = self.norm(x)
-        if visible is None:
-            return Tokens(x.reshape(len(x), *self.grid, -1), None)
-        return Tokens(x[:, None, None], None)
+        x = self.norm(x) if norm and last == depth - 1 else x
+        return Tokens(x.reshape(len(x), *self.grid, -1) if visible is None else x[:, None, None], None)
+
+    def each_layer(self, clips: torch.Tensor, layers: Sequence[int], norm: bool = True) -> Iterator[Tokens]:
+        """Yield the tokens after each of some blocks, ascending, from one pass; see `contracts.Encoder`."""
+        x, turns, done, depth = self._embed(clips, None), self._turns(None), 0, len(self.blocks)
+        for last in ascending(layers, depth):
+            for block in self.blocks[done : last + 1]:
+                x = block(x, turns)
+            done = last + 1
+            out = self.norm(x) if norm and last == depth - 1 else x
+            yield Tokens(out.reshape(len(x), *self.grid, -1), None)
 
     def layer_of(self, name: str) -> int:
         """Return the depth of a parameter for layer-wise rates: 0 embedding, k + 1 block k, then what follows."""
@@ -125,6 +129,13 @@ class JointViT(nn.Module):
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
         """Return all tokens after the last block and norm, (B, N, D)."""
         return self.tokens(clips).patch_BTHWD.flatten(1, 3)
+
+    def _embed(self, clips: torch.Tensor, ids_Bn: torch.Tensor | None) -> torch.Tensor:
+        check_clips(clips, self.clip_shape)
+        x: torch.Tensor = self.patch_embed(clips, ids_Bn)
+        if not self.rotary_positions:
+            x = x + (self.positions if ids_Bn is None else self.positions[0][ids_Bn]).to(x.dtype)
+        return x
 
     def _turns(self, ids_Bn: torch.Tensor | None) -> Turns | None:
         if not self.rotary_positions:

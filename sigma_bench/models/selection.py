@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from sigma_bench.contracts import UserError
@@ -16,6 +18,17 @@ def block_of(layer: int, depth: int) -> int:
     if not -depth <= layer < depth:
         raise UserError(f"layer {layer} asked of an encoder with {depth} blocks; expected {-depth} to {depth - 1}")
     return layer % depth
+
+
+def ascending(layers: Sequence[int], depth: int) -> tuple[int, ...]:
+    """Return block indices as they are.
+
+    Raises:
+        ValueError: One is no index of a block, or they do not ascend.
+    """
+    if not layers or list(layers) != sorted(set(layers)) or not 0 <= layers[0] <= layers[-1] < depth:
+        raise ValueError(f"layers {list(layers)}: expected ascending indices of {depth} blocks")
+    return tuple(layers)
 
 
 def check_clips(clips: torch.Tensor, shape: tuple[int, ...]) -> None:

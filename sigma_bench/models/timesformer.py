@@ -6,13 +6,15 @@ Bertasius et al., "Is Space-Time Attention All You Need for Video Understanding?
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from sigma_bench.contracts import EncoderSpec, Tokens, UserError, Verified
 from sigma_bench.models.attention import Attention
-from sigma_bench.models.selection import block_of, check_clips
+from sigma_bench.models.selection import ascending, block_of, check_clips
 from sigma_bench.models.vit import EPS, IMAGENET_MEAN, IMAGENET_STD, Mlp, backbone_name, xavier_init
 
 TOKEN_STD = 0.02
@@ -155,7 +157,6 @@ class TimeSformer(nn.Module):
                 f"family {self.spec.family}: tokens cannot be hidden from attention that is divided into space and "
                 "time, it needs whole frames; leave out masking for this encoder"
             )
-        check_clips(clips, self.clip_shape)
         last = block_of(layer, depth)
         cls, patches = self._embed(clips)
         for block in self.blocks[: last + 1]:
@@ -163,6 +164,16 @@ class TimeSformer(nn.Module):
         if norm and last == depth - 1:
             cls, patches = self.norm(cls), self.norm(patches)
         return Tokens(patches.reshape(len(clips), *self.grid, -1), cls)
+
+    def each_layer(self, clips: torch.Tensor, layers: Sequence[int], norm: bool = True) -> Iterator[Tokens]:
+        """Yield the tokens after each of some blocks, ascending, from one pass; see `contracts.Encoder`."""
+        (cls, patches), done, depth = self._embed(clips), 0, len(self.blocks)
+        for last in ascending(layers, depth):
+            for block in self.blocks[done : last + 1]:
+                cls, patches = block(cls, patches)
+            done, normed = last + 1, norm and last == depth - 1
+            shown = self.norm(patches) if normed else patches
+            yield Tokens(shown.reshape(len(clips), *self.grid, -1), self.norm(cls) if normed else cls)
 
     def layer_of(self, name: str) -> int:
         """Return the depth of a parameter for layer-wise rates: 0 embedding, k + 1 block k, then what follows."""
@@ -177,6 +188,7 @@ class TimeSformer(nn.Module):
         return cls
 
     def _embed(self, clips: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        check_clips(clips, self.clip_shape)
         patches = self.patch_embed(clips)
         places = resized_places(self.pos_embed[:, 1:], self.grid[1])
         times = resized_times(self.time_embed, self.grid[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from sigma_bench.contracts import EncoderSpec, Tokens, UserError, Verified
 from sigma_bench.models.drop_path import kept
 from sigma_bench.models.positions import sincos_1d
-from sigma_bench.models.selection import block_of, check_clips, take, token_ids
+from sigma_bench.models.selection import ascending, block_of, check_clips, take, token_ids
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -256,14 +256,23 @@ class VideoViT(nn.Module):
         ids = None if visible is None else token_ids(visible).to(clips.device)
         x = self._embed(clips, ids)
         x = through(self.blocks[: last + 1], x, self.recompute)
-        if norm and last == depth - 1:
+        return self._tokens(x, norm and last == depth - 1, visible is None)
+
+    def each_layer(self, clips: torch.Tensor, layers: Sequence[int], norm: bool = True) -> Iterator[Tokens]:
+        """Yield the tokens after each of some blocks, ascending, from one pass; see `contracts.Encoder`."""
+        x, done, depth = self._embed(clips, None), 0, len(self.blocks)
+        for last in ascending(layers, depth):
+            x, done = through(self.blocks[done : last + 1], x, self.recompute), last + 1
+            yield self._tokens(x, norm and last == depth - 1, True)
+
+    def _tokens(self, x: torch.Tensor, norm: bool, whole: bool) -> Tokens:
+        """Return what came out of a block as tokens; `whole`: all places of the grid are there."""
+        if norm:
             x = self.norm(x)
         cls = None
         if self.cls_token is not None:
             cls, x = x[:, 0], x[:, 1:]
-        if visible is None:
-            return Tokens(x.reshape(len(x), *self.grid, -1), cls)
-        return Tokens(x[:, None, None], cls)
+        return Tokens(x.reshape(len(x), *self.grid, -1) if whole else x[:, None, None], cls)
 
     def forward_visible(self, clips: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Return the normed tokens of the unmasked positions, (B, N_visible, D), ascending; only these are computed.
