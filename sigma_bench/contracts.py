@@ -103,6 +103,8 @@ class Run:
     """Other processes that compute a share of the features (`features.Helpers`); None: this one computes all."""
     held: dict[str, Any] | None = None
     """Features that a sweep keeps open from one task to the next, whatever becomes of their cache entries."""
+    classifier: Any = None
+    """The classifier that a finetuned file holds, which is tested as it is; None: one is trained."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,8 @@ class Evaluation:
     test_index: Listed | None = None
     decoders: dict[str, int] = field(default_factory=dict)
     cached: bool = False
+    precision: str = ""
+    """Arithmetic of the encoder where the task states it; empty: the run's."""
 
 
 class Evaluator(Protocol):

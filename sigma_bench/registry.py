@@ -18,6 +18,8 @@ REGISTRY: dict[str, dict[str, str]] = {
     "evaluators": {
         "linear": "sigma_bench.evaluators.linear:evaluate",
         "knn": "sigma_bench.evaluators.knn:evaluate",
+        "finetune": "sigma_bench.evaluators.finetune:evaluate",
+        "linear_released": "sigma_bench.evaluators.finetune:evaluate",
     },
     "objectives": {
         "sigma": "sigma_bench.pretrain.objectives:Sigma",

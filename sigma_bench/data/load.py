@@ -20,6 +20,7 @@ from sigma_bench.data.decode.recent import recent
 from sigma_bench.data.spans import Span
 
 if TYPE_CHECKING:
+    from sigma_bench.data.augment import RandAugment
     from sigma_bench.data.index import Index
 
 SAMPLINGS = (
@@ -56,6 +57,8 @@ class ClipRequest:
             mirroring happen on tensors.
         size: Side the crop is resized to later; multi_scale avoids resizing by a pixel or two.
         scale: Least and greatest share of the area of a random resized crop, or of the short side of a random square.
+        augment: RandAugment of the whole frames before they are cropped, in timm's short form
+            ("rand-m7-n4-mstd0.5-inc1"), drawn for every crop; empty for none.
         seed: Seed words of all draws of this request.
         backend: Name of the decoder, or auto.
         start: First frame of the file that belongs to the sample; None is the file's first.
@@ -77,6 +80,7 @@ class ClipRequest:
     flip: bool = False
     size: int = 224
     scale: tuple[float, float] = (0.25, 1.0)
+    augment: str = ""
     seed: tuple[int, ...] = (0,)
     backend: str = "auto"
     start: int | None = None
@@ -116,7 +120,8 @@ def load_clips(request: ClipRequest) -> tuple[list[np.ndarray], dict[str, Any]]:
         UserError: A rule of that name does not exist, the sample starts after the file's end, or it is given in seconds
             or counted at a rate and nothing says when the frames of the file are shown.
     """
-    rngs = [_rng(request.seed, clip) for clip in range(request.clips)]
+    rngs = [_rng((*request.seed, clip)) for clip in range(request.clips)]
+    augment = _augmentation(request)
     _rules(request)
     reader = recent(request.backend).open(Path(request.path))
     try:
@@ -146,19 +151,35 @@ def load_clips(request: ClipRequest) -> tuple[list[np.ndarray], dict[str, Any]]:
     finally:
         reader.close()
     arrays = []
-    of_crops = place.reshape(request.clips, request.frames).repeat(request.repeats, axis=0)
-    for slots, (y, x, h, w) in zip(of_crops, cuts, strict=True):
-        arrays.append(np.ascontiguousarray(frames[slots, y : y + h, x : x + w]))
+    of_clips = place.reshape(request.clips, request.frames)
+    crops = ((clip, repeat) for clip in range(request.clips) for repeat in range(request.repeats))
+    for (clip, repeat), (y, x, h, w) in zip(crops, cuts, strict=True):
+        whole = frames[of_clips[clip]]
+        whole = whole if augment is None else augment(whole, _words(request, clip, repeat))
+        arrays.append(np.ascontiguousarray(whole[:, y : y + h, x : x + w]))
     return arrays, info
 
 
-def _rng(seed: tuple[int, ...], clip: int) -> np.random.RandomState:
-    return np.random.RandomState(np.random.SeedSequence((*seed, clip)).generate_state(4))
+def _rng(words: tuple[int, ...]) -> np.random.RandomState:
+    return np.random.RandomState(np.random.SeedSequence(words).generate_state(4))
+
+
+def _words(request: ClipRequest, clip: int, repeat: int) -> tuple[int, ...]:
+    """Return the seed words of a crop of a clip; those of the first crop are the clip's."""
+    return (*request.seed, clip, repeat) if repeat else (*request.seed, clip)
+
+
+def _augmentation(request: ClipRequest) -> RandAugment | None:
+    if not request.augment:
+        return None
+    from sigma_bench.data.augment import RandAugment
+
+    return RandAugment.parse(request.augment)
 
 
 def _repeats(request: ClipRequest, clip: int) -> list[np.random.RandomState]:
     """Return what the second and later crops of a clip are drawn from; the first goes on with the draws of the clip."""
-    return [_rng((*request.seed, clip), repeat) for repeat in range(1, request.repeats)]
+    return [_rng(_words(request, clip, repeat)) for repeat in range(1, request.repeats)]
 
 
 def _span(request: ClipRequest, reader: Reader) -> Span:

@@ -37,12 +37,14 @@ class Batch:
         seeds: Seed words of each clip, no two of a training alike. With `rows` they are all that is needed to make the
             batch again: `TrainingLoader.again`.
         ids: Id of the sample that each clip shows.
+        infos: What was decoded of each clip, as `data.load.load_clips` records it: its frames (`indices`), and more.
     """
 
     clips: torch.Tensor
     rows: list[int]
     seeds: list[Words]
     ids: list[str] = field(default_factory=list)
+    infos: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass
@@ -72,11 +74,11 @@ class _Made:
 
 @dataclass(frozen=True)
 class _Decoded:
-    """A draw, its clips, uint8 (3, T, H, W), one a repeat, and the decoder that read it."""
+    """A draw, its clips, uint8 (3, T, H, W), one a repeat, and what was decoded."""
 
     draw: Draw
     clips: list[torch.Tensor]
-    decoder: str
+    info: dict[str, Any]
 
 
 class TrainingLoader:
@@ -189,16 +191,15 @@ class TrainingLoader:
         """
         clips = [self._clip(row, tuple(words)) for row, words in zip(rows, seeds, strict=True)]
         draws = [Draw(0, row, words) for row, words in dict.fromkeys((row, words[:DRAW_WORDS]) for row, words in clips)]
-        decoded: dict[tuple[int, Words], list[torch.Tensor]] = {}
+        decoded: dict[tuple[int, Words], _Decoded] = {}
         results = self.pool.map((self._request(draw) for draw in draws), ahead=self._ahead)
         for draw, result in zip(draws, results, strict=True):
             if result.arrays is None:
                 name = self._ids[draw.row]
                 raise UserError(f"{self.index.root}: {name} cannot be decoded any more: {result.error}")
-            decoded[draw.row, draw.words] = self._decoded(draw, result).clips
-        return self._batch(
-            [(row, words, decoded[row, words[:DRAW_WORDS]][sum(words[DRAW_WORDS:])]) for row, words in clips]
-        )
+            decoded[draw.row, draw.words] = self._decoded(draw, result)
+        parts = [(row, words, decoded[row, words[:DRAW_WORDS]]) for row, words in clips]
+        return self._batch([(row, words, p.clips[sum(words[DRAW_WORDS:])], p.info) for row, words, p in parts])
 
     def _make(
         self,
@@ -253,7 +254,7 @@ class TrainingLoader:
         flips = result.info.get("flips") or [False] * self.repeats
         pairs = zip(result.arrays, flips, strict=True)
         clips = [transforms.to_clip(self._moved(array), self.size, bool(flip)) for array, flip in pairs]
-        return _Decoded(draw, clips, str(result.info.get("backend")))
+        return _Decoded(draw, clips, result.info)
 
     def _moved(self, array: np.ndarray) -> torch.Tensor:
         frames = torch.from_numpy(array)
@@ -264,16 +265,16 @@ class TrainingLoader:
 
     def _made(self, parts: list[_Decoded]) -> _Made:
         clips = [
-            (part.draw.row, clip_words(part.draw.words, repeat), clip)
+            (part.draw.row, clip_words(part.draw.words, repeat), clip, part.info)
             for part in parts
             for repeat, clip in enumerate(part.clips)
         ]
         replaced = sum(part.draw.words[-1] for part in parts)
-        return _Made(self._batch(clips), replaced, [part.decoder for part in parts])
+        return _Made(self._batch(clips), replaced, [str(part.info.get("backend")) for part in parts])
 
-    def _batch(self, clips: list[tuple[int, Words, torch.Tensor]]) -> Batch:
-        rows, seeds, frames = (list(column) for column in zip(*clips, strict=True))
-        return Batch(torch.stack(frames), rows, seeds, [self._ids[row] for row in rows])
+    def _batch(self, clips: list[tuple[int, Words, torch.Tensor, dict[str, Any]]]) -> Batch:
+        rows, seeds, frames, infos = (list(column) for column in zip(*clips, strict=True))
+        return Batch(torch.stack(frames), rows, seeds, [self._ids[row] for row in rows], infos)
 
     def _clip(self, row: int, words: Words) -> tuple[int, Words]:
         """Return a row and seed words as they are, if they can be of a clip that this loader draws."""

@@ -76,6 +76,16 @@ class Ranks:
 
         return PrefixStore(name, self._store)
 
+    def job(self) -> Ranks:
+        """Return the same processes for one job, which all begin after the same message: names of its own."""
+        own = Ranks(self.rank, self.world, self.store(f"job/{self._sent}"), self.local)
+        own._lost = self._lost
+        return own
+
+    def give_up(self, reason: str) -> None:
+        """Have every further piece of work that is done together fail at once: the others are gone."""
+        self._lost = self._lost or reason
+
     def send(self, message: Mapping[str, Any]) -> None:
         """Tell all others something, from rank 0."""
         if self.world > 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -22,6 +22,7 @@ from sigma_bench.pretrain.teacher import FrozenTeacher, frozen_teacher
 from sigma_bench.spec.recipe import Recipe
 from sigma_bench.spec.recipe_mask import MotionMask
 from sigma_bench.spec.recipe_target import TeacherTarget
+from sigma_bench.train import decoded
 from sigma_bench.train.distributed import Processes
 
 Losses = Mapping[str, torch.Tensor]
@@ -149,22 +150,15 @@ class MaskedObjective:
 
     def state_dict(self) -> dict[str, Any]:
         """Return what this process could not decode, and with what it decoded the rest."""
-        replaced = self.loader.replaced
-        decoders = dict(self.loader.decoders)
-        return {"replaced": dict(replaced.reasons), "draws": replaced.draws, "decoders": decoders}
+        return decoded.state_of(self.loader)
 
     def merge(self, states: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Return these counts over all processes."""
-        decoders = sum((Counter(state["decoders"]) for state in states), Counter())
-        replaced = {name: reason for state in states for name, reason in state["replaced"].items()}
-        return {"replaced": replaced, "draws": sum(state["draws"] for state in states), "decoders": dict(decoders)}
+        return decoded.merged(states)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take back the counts of the run: the first process goes on with them, the others begin anew."""
-        if self.processes.leader:
-            self.loader.replaced.reasons = dict(state["replaced"])
-            self.loader.replaced.draws = state["draws"]
-            self.loader.decoders = Counter(state.get("decoders", {}))  # older checkpoints have none
+        decoded.take_back(self.loader, state, self.processes.leader)
 
     def _model(self, out_dim: int, **parts: Any) -> MaskedVideoModel:
         m = self.recipe.model

@@ -10,7 +10,6 @@ from sigma_bench import registry
 from sigma_bench.contracts import UserError
 from sigma_bench.data import roots
 from sigma_bench.data.index import Index
-from sigma_bench.data.miniatures.publish import MARKER
 from sigma_bench.progress import say
 from sigma_bench.runs.probing import Findings
 
@@ -34,18 +33,6 @@ def miniature(name: str, given: Path | None, seed: int | None = None) -> Path:
         size = f"{made.files} files, {made.bytes / 1e6:.0f} MB"
         say(f"written: the miniature of {name}, {size}, seed {seed}, in {folder}")
     return folder
-
-
-def generated(root: Path) -> str:
-    """Return the hash of the files of the miniature that `root` belongs to, empty where it belongs to none."""
-    for folder in (root, *root.parents):
-        try:
-            return str(json.loads((folder / MARKER).read_text(encoding="utf-8"))["sha256"])
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{folder / MARKER}: damaged ({error}); delete the folder, it is generated anew") from error
-    return ""
 
 
 def _seed(folder: Path) -> int:

@@ -7,7 +7,7 @@ import traceback
 from dataclasses import replace
 from pathlib import Path
 
-from sigma_bench.contracts import Encoder, Run, UserError
+from sigma_bench.contracts import Encoder, Run, Stopped, UserError
 from sigma_bench.data import roots
 from sigma_bench.data.decode.pool import DecodePool
 from sigma_bench.data.ranks import Ranks, joined
@@ -86,6 +86,8 @@ def _evaluate_all(request: Request, ranks: Ranks) -> int:
             except UserError as error:
                 say(f"not run: {error}")
                 good, any_ran = False, False
+            except Stopped:
+                raise
             except Exception as error:  # noqa: BLE001 - one checkpoint never stops the others, and its fault is shown
                 say(f"{traceback.format_exc()}not run: {name}: {type(error).__name__}: {error}")
                 good, any_ran = False, False

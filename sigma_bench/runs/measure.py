@@ -8,7 +8,7 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from sigma_bench import registry
-from sigma_bench.contracts import Encoder, Run, UserError
+from sigma_bench.contracts import Encoder, Run, Stopped, UserError
 from sigma_bench.data import roots
 from sigma_bench.evaluators.samples import Lists
 from sigma_bench.progress import say
@@ -81,7 +81,7 @@ def measure(
     kept = {"settings": settings.save(store.folder, content, load.dump(task))}
     try:
         found = outside.checked(registry.get("evaluators", task.evaluator)(encoder, task, run), task)
-    except UserError:
+    except (UserError, Stopped):
         raise
     except Exception as error:  # noqa: BLE001 - any fault of an evaluator becomes a failed row, and is shown
         say(traceback.format_exc())

@@ -21,6 +21,7 @@ def rows_of(found: Evaluation, common: dict[str, Any], seconds: float, marks: tu
         if index is not None
         for what in ("count", "sha256")
     }
+    arithmetic = {"precision": found.precision} if found.precision else {}
     partial = counts.n_decoded < counts.n_expected
     rows = []
     for metric, value in found.metrics.items():
@@ -30,7 +31,7 @@ def rows_of(found: Evaluation, common: dict[str, Any], seconds: float, marks: tu
         low, high = (None, None) if nothing else _interval(found, metric, value)
         rows.append(
             Row(
-                **{**common, **lists},
+                **{**common, **lists, **arithmetic},
                 metric=metric,
                 value=None if nothing else value,
                 value_missing_wrong=None if nothing else found.metrics.get(f"{metric}_missing_wrong"),

@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from sigma_bench.contracts import Stopped, UserError
 from sigma_bench.data.index import Index
+from sigma_bench.data.miniatures.publish import generated
 from sigma_bench.data.ranks import Ranks, joined
 from sigma_bench.progress import say
 from sigma_bench.runs import data as places
@@ -262,7 +263,7 @@ def _data(listed: Index, index: Index, reasons: dict[str, str]) -> dict[str, Any
         "list": {"name": listed.name, "root": str(listed.root), "count": listed.count, "sha256": listed.sha256},
         "trained_on": index.count,
         "trained_on_sha256": index.sha256,
-        "miniature_sha256": places.generated(index.root),
+        "miniature_sha256": generated(index.root),
         "left_out": reasons,
     }
 
@@ -280,7 +281,7 @@ def _same_data(folder: Path, index: Index) -> None:
             f"{path}: the run was begun on {saved.get('trained_on')} samples, now there are {index.count}, or others: "
             "an exact resume needs the same; restore the data, or begin another run with --out"
         )
-    now = places.generated(index.root)
+    now = generated(index.root)
     if saved.get("miniature_sha256", now) != now:  # absent: begun by a version that did not keep it
         raise UserError(
             f"{path}: the run was begun on other generated videos than those in {index.root} now, under the same ids; "

@@ -121,7 +121,8 @@ def _plain(location: KeyPath, values: Any) -> KeyPath:
     path: list[str | int] = []
     here = values
     for part in location:
-        if part == "[key]" or (isinstance(here, Mapping) and part not in here and here.get("kind") == part):
+        absent = not (isinstance(here, Mapping) and part in here)
+        if absent and (part == "[key]" or (isinstance(here, Mapping) and here.get("kind") == part)):
             continue
         path.append(part)
         if isinstance(here, Mapping):

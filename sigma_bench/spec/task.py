@@ -9,10 +9,21 @@ from pydantic import Field, StringConstraints, ValidationInfo, field_validator, 
 from sigma_bench import registry
 from sigma_bench.spec.base import Count, Floats, Resolved, Spec, Text, Texts
 from sigma_bench.spec.problems import nearest
+from sigma_bench.spec.task_finetune import Finetune
 
-BLOCKS: dict[str, tuple[str, ...]] = {"linear": ("probe",), "knn": ("probe", "knn")}
+BLOCKS: dict[str, tuple[str, ...]] = {
+    "linear": ("probe",),
+    "knn": ("probe", "knn"),
+    "finetune": ("finetune",),
+    "linear_released": ("finetune",),
+}
 """Evaluator -> blocks of settings that it needs; what is shared stands in `probe`, `clips` and `views`."""
-METRICS: dict[str, tuple[str, ...]] = {"linear": ("top1",), "knn": ("knn_top1",)}
+METRICS: dict[str, tuple[str, ...]] = {
+    "linear": ("top1",),
+    "knn": ("knn_top1",),
+    "finetune": ("top1", "mean_class_acc"),
+    "linear_released": ("top1",),
+}
 """Evaluator -> metrics that its tasks may be named for."""
 
 
@@ -116,6 +127,7 @@ class Task(Spec):
     views: Views
     probe: Probe | None = None
     knn: Neighbours | None = None
+    finetune: Finetune | None = None
     options: dict[Text, bool | int | float | str] = {}
     """Settings of an evaluator from another package; our own have blocks of their own."""
     cost: Text

@@ -113,13 +113,14 @@ def together(ranks: Ranks, device: str) -> Iterator[Processes]:
         dist.destroy_process_group()
 
 
-def micro_batch(global_batch: int, asked: int | None, world: int) -> int:
+def micro_batch(global_batch: int, asked: int | None, world: int, block: str = "train") -> int:
     """Return how many clips a process takes at once, so that an optimiser step sees the global batch.
 
     Args:
         global_batch: Clips of an optimiser step.
         asked: Clips of a micro-batch; None: the whole share of a process.
         world: Number of processes.
+        block: The block of the spec that states both.
 
     Raises:
         UserError: The global batch cannot be met by so many processes with micro-batches of that size.
@@ -128,7 +129,7 @@ def micro_batch(global_batch: int, asked: int | None, world: int) -> int:
         fits = [n for n in range(1, global_batch + 1) if global_batch % n == 0]
         raise UserError(
             f"global_batch {global_batch} cannot be divided among {world} processes; start {_near(fits, world)} of "
-            "them, or state another global batch (--set train.global_batch=..., which is another recipe)"
+            "them, or state another global batch (--set {block}.global_batch=..., which is another recipe)"
         )
     share = global_batch // world
     if asked is None:
@@ -136,7 +137,7 @@ def micro_batch(global_batch: int, asked: int | None, world: int) -> int:
     if share % asked:
         fits = [n for n in range(1, share + 1) if share % n == 0]
         raise UserError(
-            f"train.micro_batch {asked} does not divide the {share} clips that each of {world} processes takes of "
+            f"{block}.micro_batch {asked} does not divide the {share} clips that each of {world} processes takes of "
             f"global_batch {global_batch}; set it to {_near(fits, asked)}"
         )
     return asked

@@ -37,6 +37,7 @@ FUSE_S = 45.0
 DONE = "done"
 """The last sign of a process."""
 ADVICE = "All processes end; start them again with --resume"
+"""What is done after the loss of a process of a pretraining."""
 
 
 class Heartbeat:

@@ -13,6 +13,7 @@ import torch
 from sigma_bench.contracts import UserError
 from sigma_bench.progress import say
 from sigma_bench.train import state as states
+from sigma_bench.train.again import Again
 from sigma_bench.train.snapshot import Training
 
 FOLDER = "incidents"
@@ -93,7 +94,7 @@ def stop(
         except OSError as error:
             say(f"{path} could not be written: {error}")
             path = None
-    raise (TrainingStopped if agreed else UserError)(_advice(place.step + 1, what, path, last))
+    raise (TrainingStopped if agreed else UserError)(_advice(place.step + 1, what, path, last, training.again))
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -114,13 +115,11 @@ def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
-def _advice(step: int, what: str, incident: Path | None, good: Path | None) -> str:
+def _advice(step: int, what: str, incident: Path | None, good: Path | None, told: Again) -> str:
     """Return the message of a training that cannot go on; other settings are another run, so it names no --resume."""
-    again = f"The step can be repeated: sigma-bench pretrain --replay {incident}. " if incident else ""
-    return (
-        f"step {step}: {what}; the last good checkpoint is {good or 'none, none was due before'}. {again}Begin another "
-        "run (--out) with a lower rate (--set train.base_lr=...) or in fp32 (--set train.precision=fp32)."
-    )
+    kept = f"The step can be repeated: {told.replay} {incident}. " if told.replay else f"{incident} keeps the step. "
+    last = good or "none, none was due before"
+    return f"step {step}: {what}; the last good checkpoint is {last}. {kept if incident else ''}{told.change}"
 
 
 def not_finite(losses: Mapping[str, torch.Tensor], precision: str) -> str:

@@ -70,8 +70,8 @@ class Keeper:
         last = f"the newest one is {self.last.name}" if self.last else "there is none"
         return (
             f"{self._folder}: the checkpoint of step {self._training.place.step} could not be written"
-            f"{f' ({self._failure})' if self._failure else ''}; {last}. Make room there, or mend the storage, and go "
-            "on with --resume"
+            f"{f' ({self._failure})' if self._failure else ''}; {last}. Make room there, or mend the storage, and "
+            f"{self._training.again.resume}"
         )
 
     def _write(self, path: Path, state: dict[str, object]) -> str:

@@ -14,6 +14,7 @@ import torch
 from sigma_bench.contracts import Objective, Stopped, UserError
 from sigma_bench.progress import Reporter
 from sigma_bench.train import incident
+from sigma_bench.train.again import Again
 from sigma_bench.train.distributed import Processes
 from sigma_bench.train.keeper import Keeper
 from sigma_bench.train.log import JsonLines
@@ -43,6 +44,7 @@ def fit(
     on_log: OnLog | None = None,
     on_save: OnSave | None = None,
     undisturbed: Callable[[], AbstractContextManager[None]] = nullcontext,
+    again: Again | None = None,
 ) -> Path:
     """Minimise `objective` and return the last checkpoint.
 
@@ -62,6 +64,7 @@ def fit(
         on_save: Called in the first process with each checkpoint and its step, the others wait; what it returns is
             logged.
         undisturbed: A context in which this process is not ended for the loss of another one while it saves.
+        again: What the user is told to do where the training ends early; None: as of a pretraining.
 
     Raises:
         TrainingStopped: A loss is NaN or infinite; an incident file keeps the step.
@@ -70,7 +73,7 @@ def fit(
             themselves.
     """
     processes = processes or Processes()
-    training = Training(objective, optimizer, plan, processes, extra)
+    training = Training(objective, optimizer, plan, processes, extra, again or Again())
     if resume is not None:
         training.restore(resume)
     objective.net = processes.wrap(objective.net)
@@ -113,7 +116,7 @@ def fit(
                     if found and log is not None:
                         log.write({"step": place.step, "epoch": epoch, **found})
                 if stop and place.step < plan.steps:
-                    _stop(keeper, folder, place.step, wish)
+                    _stop(keeper, folder, training, wish)
             close = getattr(batches, "close", None)
             if close is not None:
                 close()
@@ -124,11 +127,11 @@ def fit(
     return keeper.last
 
 
-def _stop(keeper: Keeper, folder: Path, step: int, wish: Wish) -> NoReturn:
+def _stop(keeper: Keeper, folder: Path, training: Training, wish: Wish) -> NoReturn:
     if not keeper.current:
         raise Unsaved(keeper.refusal())
     why = wish.signal or "another process was asked to"
-    raise Stopped(f"{folder}: stopped at step {step} ({why}); saved, go on with --resume")
+    raise Stopped(f"{folder}: stopped at step {training.place.step} ({why}); saved, {training.again.resume}")
 
 
 def _led(processes: Processes, work: Callable[[], T]) -> T | None:

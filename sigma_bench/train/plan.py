@@ -21,6 +21,7 @@ class Plan:
         save_every: Steps between two checkpoints.
         keep: Newest checkpoints that stay.
         keep_every: Checkpoints at multiples of so many steps stay too.
+        save_epochs: The end of every epoch has a checkpoint too.
     """
 
     lrs: np.ndarray
@@ -32,6 +33,7 @@ class Plan:
     save_every: int = 100
     keep: int = 2
     keep_every: int | None = None
+    save_epochs: bool = False
 
     @property
     def steps(self) -> int:
@@ -44,7 +46,8 @@ class Plan:
 
     def saves(self, step: int) -> bool:
         """Return whether a checkpoint is due after a step."""
-        return step % self.save_every == 0 or step == self.steps
+        ends = self.save_epochs and step % self.steps_per_epoch == 0
+        return ends or step % self.save_every == 0 or step == self.steps
 
 
 @dataclass

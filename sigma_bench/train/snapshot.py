@@ -11,6 +11,7 @@ import torch
 
 from sigma_bench.contracts import Objective, UserError
 from sigma_bench.train import state as states
+from sigma_bench.train.again import Again
 from sigma_bench.train.distributed import Processes
 from sigma_bench.train.plan import Place, Plan
 
@@ -30,6 +31,7 @@ class Training:
         plan: Rates and portions.
         processes: Those that train together.
         extra: Plain values stored with every checkpoint.
+        again: What the user is told to do where the training ends early.
         scaler: Of the losses, for fp16.
         place: How far it has come.
     """
@@ -39,6 +41,7 @@ class Training:
     plan: Plan
     processes: Processes
     extra: Mapping[str, Any]
+    again: Again = field(default_factory=Again)
     scaler: torch.amp.GradScaler = field(init=False)
     place: Place = field(default_factory=Place)
 

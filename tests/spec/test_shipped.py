@@ -8,6 +8,9 @@ import pytest
 from sigma_bench.contracts import UserError
 from sigma_bench.spec import load, roots
 
+WITHOUT_CELL = {"finetune/ucf101", "finetune/hmdb51"}
+"""Tasks that the paper's tables have no column for."""
+
 
 @pytest.fixture(scope="module")
 def published() -> list[dict[str, str]]:
@@ -69,7 +72,7 @@ def test_an_entry_has_weights_or_a_reason(tmp_path, change, said) -> None:
 def test_metrics_and_ids_of_tasks_are_those_of_the_published_table(published) -> None:
     cells = {(row["task"], row["metric"]) for row in published}
     for name, _ in load.listing("tasks"):
-        if not name.startswith("controls/"):
+        if not name.startswith("controls/") and name not in WITHOUT_CELL:
             task = load.task(name)
             assert (task.id, task.metric) in cells
 

@@ -6,7 +6,9 @@ OF_THE_PAPER = ("linear/", "finetune/", "seg/", "severe/")
 
 
 def test_the_suite_of_the_paper_lists_every_task_of_its_tables() -> None:
-    there = {name for name in roots.names("tasks") if name.startswith(OF_THE_PAPER)}
+    cells = {column.key for table in load.layout().tables.values() for column in table.columns}
+    there = {name for name in roots.names("tasks") if name.startswith(OF_THE_PAPER) and name in cells}
+    assert len(there) >= 8
     assert set(load.suite("paper").tasks) == there
 
 

@@ -120,3 +120,15 @@ def _measure(folder: Path) -> dict[str, Any]:
         digest.update(f"{name}\n{len(data)}\n".encode())
         digest.update(data)
     return {"files": len(names), "bytes": size, "sha256": digest.hexdigest()}
+
+
+def generated(root: Path) -> str:
+    """Return the hash of the files of the miniature that `root` belongs to, empty where it belongs to none."""
+    for folder in (root, *root.parents):
+        try:
+            return str(json.loads((folder / MARKER).read_text(encoding="utf-8"))["sha256"])
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{folder / MARKER}: damaged ({error}); delete the folder, it is generated anew") from error
+    return ""

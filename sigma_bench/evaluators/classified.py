@@ -1,0 +1,83 @@
+"""From the scores of a trained classifier to an evaluation: accuracies, records, what a reader must know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sigma_bench.contracts import Evaluation
+from sigma_bench.data.views import Views
+from sigma_bench.evaluators import samples
+from sigma_bench.evaluators.samples import Lists
+from sigma_bench.evaluators.view_scores import Scores
+from sigma_bench.metrics.accuracy import hits, mean_class, mean_class_cumulative_released
+
+MEAN_CLASS = "mean_class_acc"
+RELEASED = "mean_class_cumulative_released"
+"""What the released code prints as mean class accuracy, which it is not."""
+
+
+def evaluation(
+    task: Any, lists: Lists, tested: Scores, views: Views, record: dict[str, Any], precision: str
+) -> Evaluation:
+    """Return the accuracies (percent) over decoded samples, each with the value where the others count as wrong.
+
+    `top5` is left out where there are no more than five classes; the two means over classes are there where the task's
+    metric is one.
+    """
+    return Evaluation(
+        metrics=metrics(tested, lists.test.labels, len(lists.test.classes), task.metric == MEAN_CLASS),
+        samples=records(tested, lists),
+        counts=samples.counts(lists.test, int(tested.ok_N.sum())),
+        selection=record,
+        views=f"{views.clips}x{views.crops}",
+        train_index=lists.train,
+        test_index=lists.test,
+        decoders=tested.decoders,
+        precision=precision,
+    )
+
+
+def metrics(tested: Scores, labels_N: np.ndarray, classes: int, by_class: bool) -> dict[str, float]:
+    """Return the accuracies and, as `NAME_missing_wrong`, those over all samples."""
+    ok_N = tested.ok_N
+    right = {"top1": _hits(tested, labels_N, 1)}
+    if classes > 5:
+        right["top5"] = _hits(tested, labels_N, 5)
+    found = {}
+    for name, hits_N in right.items():
+        found[name] = 100 * float(hits_N[ok_N].mean()) if ok_N.any() else float("nan")
+        found[f"{name}_missing_wrong"] = 100 * float(hits_N.mean())
+    if by_class:
+        first_N = right["top1"]
+        found[MEAN_CLASS] = mean_class(first_N[ok_N], labels_N[ok_N])
+        found[f"{MEAN_CLASS}_missing_wrong"] = mean_class(first_N, labels_N)
+        found[RELEASED] = mean_class_cumulative_released(first_N[ok_N], labels_N[ok_N], classes)
+    return found
+
+
+def records(tested: Scores, lists: Lists) -> pd.DataFrame:
+    """Return one record a test sample: the prediction, or the error."""
+    index, ok_N = lists.test, tested.ok_N
+    filled_NC = np.where(ok_N[:, None], tested.values_NC, 0.0)
+    return pd.DataFrame(
+        {
+            "id": index.ids,
+            "group": index.table["group"].to_pylist(),
+            "label": index.labels,
+            "label_name": [index.classes[label] for label in index.labels],
+            "prediction": pd.array(np.where(ok_N, filled_NC.argmax(1), -1), dtype="int64"),
+            "confidence": np.where(ok_N, filled_NC.max(1), np.nan),
+            "top5": _hits(tested, index.labels, 5).astype(np.float64),
+            "error": [tested.errors.get(name) for name in index.ids],
+        }
+    )
+
+
+def _hits(tested: Scores, labels_N: np.ndarray, k: int) -> np.ndarray:
+    """Return for each sample whether it was decoded and its label is among the `k` best."""
+    found = np.zeros(len(labels_N), bool)
+    found[tested.ok_N] = hits(tested.values_NC[tested.ok_N], labels_N[tested.ok_N], k)
+    return found

@@ -1,0 +1,100 @@
+"""The folder of one training of a classifier: what it is of, where it stands, and the classifier that it gave."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from sigma_bench.contracts import UserError
+from sigma_bench.progress import say
+from sigma_bench.train import folder as folders
+from sigma_bench.train import state as states
+
+SETTINGS = "settings.json"
+RESULT = "classifier.pt"
+"""What is tested; once it is there, the training is over and its checkpoints are deleted."""
+
+
+def key_of(content: Mapping[str, Any]) -> str:
+    """Return the hash of all that a training depends on."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def place(root: Path, name: str, content: Mapping[str, Any]) -> Path:
+    """Return the folder of a training: `root/finetune/NAME.HASH`."""
+    readable = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:60]
+    return root / "finetune" / f"{readable}.{key_of(content)[:16]}"
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold the folder; say so where another process trains in it, and wait for it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=1)
+    except Timeout:
+        say(f"{folder}: another process trains this classifier; waiting for it")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def begun(folder: Path, content: Mapping[str, Any]) -> Path | None:
+    """Return the checkpoint that a training goes on from, None where it begins.
+
+    Raises:
+        UserError: The folder holds another training, or checkpoints of which none is sound.
+    """
+    saved = folder / SETTINGS
+    if not saved.exists():
+        folders.write_json(saved, content)
+    try:
+        same = json.loads(saved.read_text(encoding="utf-8")) == json.loads(json.dumps(content))
+    except ValueError:
+        same = False
+    if not same:
+        raise UserError(f"{saved}: damaged, or of another training; move the folder away to begin anew")
+    kept = folder / "checkpoints"
+    folders.sweep(kept)
+    return folders.newest_sound(kept)
+
+
+def finished(folder: Path) -> dict[str, Any] | None:
+    """Return what the folder holds of the classifier that a training gave, None where it is not over.
+
+    Raises:
+        UserError: The file is damaged.
+    """
+    file = folder / RESULT
+    return states.load(file) if file.exists() else None
+
+
+def finish(folder: Path, content: Mapping[str, Any]) -> None:
+    """Keep the classifier, then delete what only a training that goes on needs.
+
+    Raises:
+        UserError: The storage does not take the classifier; the checkpoints stay.
+    """
+    try:
+        states.save(folder / RESULT, content)
+    except OSError as error:
+        raise UserError(
+            f"{folder / RESULT}: could not be written ({error}); make room and start the same command again, the "
+            "training is kept"
+        ) from error
+
+
+def clear(folder: Path) -> None:
+    """Delete the checkpoints of a training that is over."""
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
