@@ -22,7 +22,7 @@ from sigma_bench.pretrain.stored import Stored, stored
 from sigma_bench.progress import Reporter, say
 from sigma_bench.runs import paper_figure, sequences
 from sigma_bench.runs.checkpoint_file import checkpoint_file
-from sigma_bench.runs.data import TRAINING_DECODER, generated
+from sigma_bench.runs.data import TRAINING_DECODER
 from sigma_bench.runs.machine import set_threads, torch_device
 from sigma_bench.runs.prototype_features import Asked, features, recipe_of
 from sigma_bench.runs.prototype_figure import FRAMES, SIDE, Grid, Source, draw
