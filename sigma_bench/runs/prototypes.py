@@ -17,6 +17,7 @@ from sigma_bench.contracts import EncoderSpec, UserError
 from sigma_bench.data import transforms
 from sigma_bench.data.decode.errors import DecodeError
 from sigma_bench.data.load import ClipRequest, load_clips
+from sigma_bench.data.miniatures.publish import generated
 from sigma_bench.pretrain.similarity import Highest, places, similarities
 from sigma_bench.pretrain.stored import Stored, stored
 from sigma_bench.progress import Reporter, say
