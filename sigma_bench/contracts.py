@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 Verified = Literal["released file", "golden", "none"]
 Pool = Literal["mean", "cls"]
+Order = Literal["natural", "shuffled", "reversed", "frozen"]
+"""How the frames of a clip follow each other, see `data.orders`."""
 
 
 class UserError(Exception):

@@ -157,8 +157,8 @@ def _common(encoder: Encoder, index: Index, asked: Asked, run: Run) -> dict[str,
         "precision": run.precision,
         "device": torch.device(run.device).type,
     }
-    if asked.views.count_fps is None:
-        common["views"].pop("count_fps")  # entries are older than this setting
+    younger = {"count_fps": None, "order": "natural"}  # settings that entries are older than
+    common["views"] = {k: v for k, v in common["views"].items() if k not in younger or v != younger[k]}
     return dict(json.loads(json.dumps(common)))
 
 

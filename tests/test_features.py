@@ -1,6 +1,7 @@
 """The feature cache: what shares an entry, what does not, what a killed process leaves."""
 
 import json
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -83,6 +84,8 @@ def test_labels_share_an_entry_and_everything_else_does_not(root, tmp_path):
     assert not cached(encoder=Colours(2.0))
     assert not cached(index=index.select(range(3)))
     assert not cached(views=Views("dense_test", 1, 1, 1, "full", False, 0))
+    assert not cached(views=replace(VIEWS, order="shuffled"))
+    assert not cached(views=replace(VIEWS, order="frozen"))
     assert not cached(layer=0)
     assert cached(layer=1)  # the last, by its other number
     assert not cached(norm=False)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sigma_bench.contracts import UserError
-from sigma_bench.data import boxes, clips, spans
+from sigma_bench.data import boxes, clips, orders, spans
 from sigma_bench.data.boxes import Box
 from sigma_bench.data.clips import Indices
 from sigma_bench.data.decode.interface import Reader, Seconds
@@ -33,6 +33,8 @@ SAMPLINGS = (
     "windows_test",
 )
 BOXES = ("full", "center", "multi_scale", "random_resized", "random_square")
+SHUFFLE = 2**31
+"""Seed word of the order of frames, which so changes no other draw of a clip."""
 RESIZE_RATIO = (3 / 4, 4 / 3)
 """Aspects that a random resized crop may have."""
 WHERE = ("path", "start", "end", "start_s", "end_s", "fps")
@@ -68,6 +70,7 @@ class ClipRequest:
         fps: Rate of a file that says of no frame when it is shown (a folder of frames).
         count_fps: Rate at which the sample's frames are counted, whatever the file's: frames and stride are those of
             the sample after it is resampled to it (`spans.at_rate_of`). None counts the file's frames.
+        order: How the frames of a clip follow each other, see `data.orders`; `indices` of the record has them so.
     """
 
     path: str
@@ -89,6 +92,7 @@ class ClipRequest:
     end_s: float | None = None
     fps: float | None = None
     count_fps: float | None = None
+    order: str = "natural"
 
 
 def where(index: Index) -> Callable[[int], dict[str, Any]]:
@@ -128,7 +132,7 @@ def load_clips(request: ClipRequest) -> tuple[list[np.ndarray], dict[str, Any]]:
         span = _span(request, reader)
         shown = _shown(request, reader, span)
         counted = _sample(request, len(shown), rngs)
-        chosen = [shown[indices] for indices in counted]
+        chosen = [_ordered(request, clip, shown[indices]) for clip, indices in enumerate(counted)]
         draws = [rng for clip, rng in enumerate(rngs) for rng in (rng, *_repeats(request, clip))]
         cuts = [_box(request, reader.height, reader.width, rng) for rng in draws]
         flips = [bool(rng.randint(2)) if request.flip else False for rng in draws]
@@ -144,7 +148,7 @@ def load_clips(request: ClipRequest) -> tuple[list[np.ndarray], dict[str, Any]]:
             "boxes": [tuple(cut) for cut in cuts],
             "flips": flips,
             "flip": flips[0],
-            "short": any(len(np.unique(indices)) < len(indices) for indices in chosen),
+            "short": any(len(np.unique(shown[indices])) < len(indices) for indices in counted),
             "cut": span.cut,
             "backend": reader.backend,
         }
@@ -180,6 +184,11 @@ def _augmentation(request: ClipRequest) -> RandAugment | None:
 def _repeats(request: ClipRequest, clip: int) -> list[np.random.RandomState]:
     """Return what the second and later crops of a clip are drawn from; the first goes on with the draws of the clip."""
     return [_rng(_words(request, clip, repeat)) for repeat in range(1, request.repeats)]
+
+
+def _ordered(request: ClipRequest, clip: int, indices: Indices) -> Indices:
+    """Return the frames of a clip as they are shown; a still, of one frame, has no other order."""
+    return orders.reorder(indices, request.order, _rng((*request.seed, clip), SHUFFLE))
 
 
 def _span(request: ClipRequest, reader: Reader) -> Span:
@@ -244,7 +253,7 @@ def _box(request: ClipRequest, h: int, w: int, rng: np.random.RandomState) -> Bo
 
 
 def _rules(request: ClipRequest) -> None:
-    known = {"sampling": SAMPLINGS, "box": BOXES}
+    known = {"sampling": SAMPLINGS, "box": BOXES, "order": orders.ORDERS}
     for key, names in known.items():
         if getattr(request, key) not in names:
             raise UserError(f"{key} '{getattr(request, key)}' is unknown; expected one of {', '.join(names)}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from sigma_bench.contracts import EncoderSpec
+from sigma_bench.contracts import EncoderSpec, Order
 from sigma_bench.data import transforms
 from sigma_bench.data.decode.pool import Result
 from sigma_bench.data.index import Index
@@ -32,6 +32,7 @@ class Views:
         flip: Mirror a view with probability one half (training views).
         seed: Seed of what is random.
         count_fps: Rate at which frames are counted, see `data.load.ClipRequest`; None counts the file's.
+        order: How the frames of a clip follow each other, a name of `data.orders`.
     """
 
     sampling: str
@@ -42,6 +43,7 @@ class Views:
     flip: bool
     seed: int
     count_fps: float | None = None
+    order: Order = "natural"
 
     @property
     def count(self) -> int:
@@ -65,6 +67,7 @@ def requests(index: Index, views: Views, spec: EncoderSpec, rows: Sequence[int])
             seed=(views.seed, row),
             backend=DECODER,
             count_fps=views.count_fps,
+            order=views.order,
         )
 
 

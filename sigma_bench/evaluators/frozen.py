@@ -107,6 +107,7 @@ def views_of(task: Any, stride: int, seed: int) -> tuple[Views, Views]:
         box="full" if task.views.augment == "none" else task.views.augment,
         flip=task.views.flip,
         seed=seed,
+        order=task.clips.train_order or task.clips.order,
     )
     test = Views(
         sampling=STILL if rule == STILL else f"{rule}_test",
@@ -116,6 +117,7 @@ def views_of(task: Any, stride: int, seed: int) -> tuple[Views, Views]:
         box="full",
         flip=False,
         seed=0,
+        order=task.clips.order,
     )
     return train, test
 

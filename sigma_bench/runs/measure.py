@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+YOUNGER = (("clips", "order", "natural"), ("clips", "train_order", None))
+"""Settings that rows are older than whose hash must stay: (block, name, value that is not hashed)."""
+
+
 def settings_of(task: Task, run: Run, heads: int | None = None, reading: Reading = AS_STORED) -> dict[str, Any]:
     """Return what changes numbers beside weights, seed and lists: another setting is another measurement.
 
@@ -37,6 +41,9 @@ def settings_of(task: Task, run: Run, heads: int | None = None, reading: Reading
     younger = {block for blocks in BLOCKS.values() for block in blocks} - {"probe"}  # than rows whose hash must stay
     unused = {name for name in younger if getattr(task, name) is None}
     content = task.model_dump(mode="json", exclude={*settings.NOT_HASHED, *unused})
+    for block, name, usual in YOUNGER:
+        if content.get(block) and content[block][name] == usual:
+            del content[block][name]
     if run.precision != "fp32":
         content["precision"] = run.precision
     if heads is not None:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from sigma_bench import registry
+from sigma_bench.contracts import Order
 from sigma_bench.spec.base import Count, Floats, Resolved, Spec, Text, Texts
 from sigma_bench.spec.problems import nearest
 from sigma_bench.spec.task_finetune import Finetune
@@ -66,6 +67,17 @@ class Clips(Spec):
     sampling: Literal["dense", "segments", "still"]
     """Windows of frames x stride, one frame of each of equal parts, or one frame repeated (pictures); the last two
     have no stride."""
+    order: Order = "natural"
+    """How the frames of a clip are shown: as they are, shuffled (seeded, clip by clip), reversed, or the middle one all
+    the time (frozen). The frames are the same in each."""
+    train_order: Order | None = None
+    """The same for training clips, where it is another; null: as `order`."""
+
+    @model_validator(mode="after")
+    def _order_of_several(self) -> Clips:
+        if self.sampling == "still" and {self.order, self.train_order} - {"natural", None}:
+            raise ValueError("a still is one frame, which has no order; leave out order and train_order")
+        return self
 
 
 class Views(Spec):

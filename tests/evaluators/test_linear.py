@@ -137,3 +137,12 @@ def test_training_files_none_of_which_can_be_decoded_are_told(made, root, tmp_pa
     made(read(root / "ucf101", "train").ids)
     with pytest.raises(UserError, match=r"no training sample could be decoded; the first, .*: broken"):
         evaluate(root, tmp_path)
+
+
+def test_the_order_of_frames_goes_to_both_lists_or_to_the_test_alone():
+    def orders(*sets):
+        return [views.order for views in frozen.views_of(load.task("controls/ssv2_shuffled", sets=sets), 1, 0)]
+
+    assert orders() == ["shuffled", "shuffled"]
+    assert orders("clips.train_order=natural") == ["natural", "shuffled"]
+    assert orders("clips.order=natural") == ["natural", "natural"]

@@ -11,7 +11,7 @@ from sigma_bench.results.store import Store
 from sigma_bench.runs.demo import _together
 from sigma_bench.runs.evaluate import evaluate, without_checksums
 from sigma_bench.runs.machine import torch_device
-from sigma_bench.runs.measure import _common, _tell_later, settings_sha256
+from sigma_bench.runs.measure import _common, _tell_later, settings_of, settings_sha256
 from sigma_bench.runs.request import Request
 from sigma_bench.runs.systems import Candidate
 from sigma_bench.spec import load
@@ -112,3 +112,15 @@ def test_a_row_that_a_wrong_clock_keeps_from_counting_is_told(tmp_path, capsys):
     store.append("x", [later])
     _tell_later(store, earlier)
     assert "2031-01-01T00:00:00.000000Z, later than this one, and still counts" in capsys.readouterr().err
+
+
+def test_an_order_of_frames_is_another_measurement_and_the_natural_one_is_what_it_always_was(tmp_path):
+    settings = ["clips.order=reversed", "clips.train_order=natural", "clips.order=natural"]
+    plain, *changed = [
+        settings_of(load.task("linear/ssv2", data="miniature", sets=[s] if s else []), run(tmp_path))
+        for s in ("", *settings)
+    ]
+    assert set(plain["clips"]) == {"frames", "stride", "sampling"}  # as when there was no such setting
+    assert changed[0]["clips"]["order"] == "reversed"
+    assert changed[1]["clips"]["train_order"] == "natural"
+    assert changed[2] == plain

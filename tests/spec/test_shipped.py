@@ -132,3 +132,22 @@ def test_given_files_are_checked_for_what_they_are(tmp_path: Path) -> None:
     ):
         assert part in text
     assert "absent: not the path of a YAML file" in text
+
+
+@pytest.mark.parametrize("data", ["official", "miniature"])
+@pytest.mark.parametrize("name", ["ssv2", "ucf101"])
+@pytest.mark.parametrize("order", ["shuffled", "reversed", "frozen"])
+def test_controls_of_order_differ_from_the_task_they_control_in_the_order_alone(data, name, order) -> None:
+    control, plain = load.task(f"controls/{name}_{order}", data=data), load.task(f"linear/{name}", data=data)
+    assert control.clips.order == order
+    assert control.clips.train_order is None
+    same = {"clips": plain.clips, "id": plain.id, "title": plain.title, "notes": plain.notes, "cost": plain.cost}
+    assert control.clips.model_copy(update={"order": "natural"}) == plain.clips
+    assert control.model_copy(update=same) == plain
+
+
+def test_a_still_has_no_order() -> None:
+    for sets in (["clips.order=shuffled"], ["clips.train_order=reversed"]):
+        with pytest.raises(UserError, match="a still is one frame, which has no order"):
+            load.task("linear/in1k", sets=sets)
+    assert load.task("linear/in1k", sets=["clips.train_order=natural"]).clips.order == "natural"
