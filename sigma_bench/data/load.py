@@ -188,7 +188,7 @@ def _repeats(request: ClipRequest, clip: int) -> list[np.random.RandomState]:
 
 def _ordered(request: ClipRequest, clip: int, indices: Indices) -> Indices:
     """Return the frames of a clip as they are shown; a still, of one frame, has no other order."""
-    return orders.reorder(indices, request.order, _rng((*request.seed, clip), SHUFFLE))
+    return orders.reorder(indices, request.order, _rng((*request.seed, clip, SHUFFLE)))
 
 
 def _span(request: ClipRequest, reader: Reader) -> Span:
