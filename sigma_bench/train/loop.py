@@ -83,10 +83,10 @@ def fit(
     log = JsonLines(folder / "log.jsonl", resume_step=place.step) if processes.leader else None
     keeper = Keeper(training, folder, log, resume, undisturbed)
     with Reporter(title, plan.steps, start=place.step, silent=not processes.leader) as reporter, wish_to_stop() as wish:
-        while place.step < plan.steps:
+        while not plan.over(place):
             epoch = place.epoch
             batches = iter(objective.batches(epoch, place.into_epoch * plan.accumulation))
-            while place.step < plan.steps and place.epoch == epoch:
+            while not plan.over(place) and place.epoch == epoch:
                 attempt = incident.Attempt()
                 try:
                     losses = _step(training, batches, clock, attempt)
@@ -115,11 +115,13 @@ def fit(
                         found = _led(processes, partial(on_save, keeper.last, place.step))
                     if found and log is not None:
                         log.write({"step": place.step, "epoch": epoch, **found})
-                if stop and place.step < plan.steps:
+                if stop and not plan.over(place):
                     _stop(keeper, folder, training, wish)
             close = getattr(batches, "close", None)
             if close is not None:
                 close()
+    if not keeper.current:  # the end of the last epoch came before a checkpoint was due
+        keeper.save()
     if log is not None:
         log.close()
     if not keeper.current or keeper.last is None:

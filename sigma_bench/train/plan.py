@@ -22,6 +22,8 @@ class Plan:
         keep: Newest checkpoints that stay.
         keep_every: Checkpoints at multiples of so many steps stay too.
         save_epochs: The end of every epoch has a checkpoint too.
+        epochs: The run ends with this epoch, also where epochs were shorter than `steps_per_epoch`; None: with the last
+            of `lrs`.
     """
 
     lrs: np.ndarray
@@ -34,11 +36,16 @@ class Plan:
     keep: int = 2
     keep_every: int | None = None
     save_epochs: bool = False
+    epochs: int | None = None
 
     @property
     def steps(self) -> int:
         """Optimiser steps of the whole run."""
         return len(self.lrs)
+
+    def over(self, place: Place) -> bool:
+        """Return whether nothing is left to be done."""
+        return place.step >= self.steps or (self.epochs is not None and place.epoch >= self.epochs)
 
     def logs(self, step: int) -> bool:
         """Return whether the numbers of a step are logged."""

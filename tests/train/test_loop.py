@@ -234,3 +234,24 @@ def test_a_resume_needs_the_frozen_weights_it_began_with_wherever_they_lie(tmp_p
     other = {"frozen": {"teacher": "a/x.pth", "teacher_digest": "2"}}
     with pytest.raises(UserError, match="a resume needs the same files"):
         loop.fit(*build(4), tmp_path, other, resume=last)
+
+
+@pytest.mark.parametrize("at", [5, 10, 12])
+def test_a_run_of_so_many_epochs_ends_with_the_last_though_they_are_shorter_than_planned(tmp_path, at):
+    def shorter():
+        objective, optimizer, plan = build(30, per_epoch=10)
+        objective.per_epoch = 4
+        return objective, optimizer, Plan(**{**plan.__dict__, "epochs": 3, "keep": 99})
+
+    straight = loop.fit(*shorter(), tmp_path / "a", {})
+    assert straight.name == "step-0000012.pt"
+    loop.fit(*shorter(), tmp_path / "b", {})
+    for path in (tmp_path / "b" / "checkpoints").glob("*.pt"):
+        if path.name > f"step-{at:07d}.pt":
+            path.unlink()
+    parts = shorter()
+    resumed = loop.fit(*parts, tmp_path / "b", {}, resume=folder.newest(tmp_path / "b" / "checkpoints"))
+    assert resumed.name == straight.name
+    assert len(parts[0].seen) == 12 - at
+    for name, tensor in weights(straight).items():
+        assert torch.equal(tensor, weights(resumed)[name])

@@ -1,0 +1,120 @@
+"""The frames of annotated stretches: each decoded once and kept on the device, or beside it, while there is room."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from sigma_bench.contracts import UserError
+from sigma_bench.data.decode.pool import DecodePool
+from sigma_bench.data.index import Index
+from sigma_bench.data.load import where
+from sigma_bench.data.stretch import StretchRequest
+from sigma_bench.data.views import DECODER
+from sigma_bench.progress import Reporter
+
+MEMORY = 8 << 30
+"""Bytes of frames that one list keeps beside the device. UCFRep's training list has 2.7 GB at 112 pixels. What has no
+room anywhere is decoded whenever it is needed."""
+FREE = 0.6
+"""Share of a GPU's memory that frames leave free."""
+DEADLINE_S = 300.0
+"""Seconds that decoding one stretch may take."""
+GIVEN_UP = "given up: "
+"""Begins the error of a file that another attempt might decode."""
+
+
+class Stretches:
+    """The stretches of an index, letterboxed; `read` has to be called before anything else.
+
+    Args:
+        index: The samples; `start` and `end` say where a stretch lies.
+        size: Side of the frames, pixels.
+        workers: Decoding processes.
+        device: Where frames are kept first, if it is a GPU.
+        memory: Bytes of frames that are kept beside it.
+
+    Attributes:
+        counts: Row -> frames of its stretch, of those that can be decoded.
+        cut: Rows whose file ends before the stretch does.
+        errors: Row -> why it cannot be decoded.
+        decoders: How many files each decoder read.
+    """
+
+    def __init__(self, index: Index, size: int, workers: int, device: str = "cpu", memory: int = MEMORY) -> None:
+        self.index, self.size = index, size
+        self._workers, self._device, self._memory = workers, device, memory
+        self.counts: dict[int, int] = {}
+        self.cut: list[int] = []
+        self.errors: dict[int, str] = {}
+        self.decoders: Counter[str] = Counter()
+        self._kept: dict[int, torch.Tensor] = {}
+        self._bytes = 0
+        self._pool: DecodePool | None = None
+        self._where = where(index)
+
+    def read(self, title: str, silent: bool = False) -> None:
+        """Decode every stretch once, and keep the first of them, as many as there is memory for."""
+        rows = range(self.index.count)
+        with Reporter(title, len(rows), "video", silent=silent) as reporter:
+            for row, frames in self._decoded(rows):
+                if frames is not None:
+                    self._keep(row, frames)
+                reporter.update(row + 1)
+        if len(self._kept) == len(self.counts):
+            self.close()
+
+    def close(self) -> None:
+        """End the decoding processes; they are started again where they are needed."""
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
+
+    def of(self, rows: Sequence[int]) -> dict[int, torch.Tensor]:
+        """Return row -> frames (n, S, S, 3) of some stretches that can be decoded.
+
+        Raises:
+            UserError: One cannot be decoded any more.
+        """
+        wanted = sorted(set(rows))
+        found = {row: self._kept[row] for row in wanted if row in self._kept}
+        for row, frames in self._decoded([row for row in wanted if row not in found]):
+            if frames is None or len(frames) != self.counts[row]:
+                reason = self.errors.get(row, "it has another number of frames")
+                raise UserError(f"{self.index.path(row)}: could be decoded before, and cannot any more: {reason}")
+            found[row] = frames
+        return found
+
+    def _keep(self, row: int, frames: torch.Tensor) -> None:
+        if torch.device(self._device).type == "cuda":
+            free, total = torch.cuda.mem_get_info(self._device)
+            if free - frames.nbytes >= FREE * total:
+                self._kept[row] = frames.to(self._device)
+                return
+        if self._bytes + frames.nbytes <= self._memory:
+            self._kept[row] = frames
+            self._bytes += frames.nbytes
+
+    def _decoded(self, rows: Sequence[int]) -> Iterator[tuple[int, torch.Tensor | None]]:
+        if not rows:
+            return
+        if self._pool is None:
+            self._pool = DecodePool("sigma_bench.data.stretch:load_stretch", self._workers, deadline_s=DEADLINE_S)
+        for row, result in zip(rows, self._pool.map(map(self._request, rows)), strict=True):
+            if result.arrays is None:
+                self.errors[row] = f"{GIVEN_UP if result.transient else ''}{result.error}"
+                yield row, None
+                continue
+            frames = torch.from_numpy(result.arrays[0])
+            if row not in self.counts:
+                self.counts[row] = len(frames)
+                self.decoders[str(result.info["backend"])] += 1
+                if result.info["cut"]:
+                    self.cut.append(row)
+            yield row, frames
+
+    def _request(self, row: int) -> StretchRequest:
+        sample = self._where(row)
+        return StretchRequest(sample["path"], self.size, sample["start"], sample["end"], DECODER)
