@@ -12,6 +12,7 @@ import typer
 from sigma_bench import __version__
 from sigma_bench.cli_ckpt import ckpt_app
 from sigma_bench.cli_data import AsJson, DataRoot, Device, data_app
+from sigma_bench.cli_eval import EVAL_EXAMPLES, Results, Sets, Specs, evaluate, numbers
 from sigma_bench.cli_figures import figures_app
 from sigma_bench.cli_results import results_app
 from sigma_bench.contracts import Stopped, UserError
@@ -28,20 +29,13 @@ app.add_typer(data_app, name="data")
 app.add_typer(ckpt_app, name="ckpt")
 app.add_typer(figures_app, name="figures")
 app.add_typer(results_app, name="results")
+app.command(name="eval", epilog=EVAL_EXAMPLES)(evaluate)
 
 ENVIRONMENT = (EACCES, EDQUOT, EEXIST, EISDIR, ENAMETOOLONG, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS)
 """What the operating system refuses because of a path or a disk: for the user to mend, so told without a traceback."""
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C."""
-
-Sets = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one setting: --set train.base_lr=1e-3")
-]
-Specs = Annotated[
-    Path | None, typer.Option("--specs", help="Folder of own specs (pretrain/, eval/, tasks/), tried first")
-]
-Results = Annotated[Path, typer.Option(help="Folder of the row CSVs")]
 
 
 def _version(asked: bool) -> None:
@@ -110,78 +104,6 @@ def pretrain(
             specs=specs,
         )
     )
-
-
-@app.command(
-    name="eval",
-    epilog="Examples: sigma-bench eval --suite quick --data miniature --ckpt runs/sigma_mlp.miniature.nano.seed0 | "
-    "sigma-bench eval --task linear/ucf101 --ckpt x.pth --data-root /data",
-)
-def evaluate(
-    ckpt: Annotated[
-        list[str],
-        typer.Option(
-            help="File, run folder, zoo name, ZOO-NAME=FILE got by hand, hf://OWNER/NAME[/FILE][@REVISION], "
-            "timm:NAME[:FILE], MODULE:OBJECT, model of another package, or random:SIZE[:SEED]; repeatable"
-        ),
-    ],
-    suite: Annotated[str | None, typer.Option(help="Name of a suite (sigma-bench list suites)")] = None,
-    task: Annotated[list[str] | None, typer.Option(help="A task instead of a suite; repeatable")] = None,
-    data: Annotated[str, typer.Option(help="official or miniature")] = "official",
-    profile: Annotated[str | None, typer.Option(help="A profile of the tasks")] = None,
-    data_root: DataRoot = None,
-    out: Annotated[Path, typer.Option(help="Folder of features and artifacts")] = Path("runs/eval"),
-    results: Results = Path("results/rows"),
-    seeds: Annotated[int | None, typer.Option(min=1, help="Number of evaluation seeds; default: the suite's")] = None,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Use so many samples of each list; stored in the row")
-    ] = None,
-    force: Annotated[bool, typer.Option(help="Measure again what has a row; the new row supersedes it")] = False,
-    family: Annotated[str | None, typer.Option(help="Family of the checkpoint where its keys cannot tell")] = None,
-    heads: Annotated[int | None, typer.Option(help="Attention heads where the shapes cannot tell")] = None,
-    frames: Annotated[int | None, typer.Option(min=1, help="Frames of a clip, where not the file's")] = None,
-    image_size: Annotated[int | None, typer.Option(min=1, help="Side of the frames, where not the file's")] = None,
-    positions: Annotated[
-        str | None, typer.Option(help="recompute, interpolate or slice a position table; default: the family's own way")
-    ] = None,
-    weights: Annotated[str | None, typer.Option(help="Key of the weights in a file of several: model_ema")] = None,
-    as_system: Annotated[str | None, typer.Option("--as", help="Zoo name whose description the rows take")] = None,
-    device: Device = "auto",
-    precision: Annotated[str, typer.Option(help="fp32 or bf16")] = "fp32",
-    workers: Annotated[int, typer.Option(min=1, help="Decoding processes")] = 2,
-    sets: Sets = None,
-    specs: Specs = None,
-) -> None:
-    """Evaluate checkpoints on a suite or on single tasks; one CSV row a number."""
-    from sigma_bench.runs.evaluate import evaluate as run
-    from sigma_bench.runs.request import Request
-    from sigma_bench.runs.systems import Reading
-
-    code = run(
-        Request(
-            checkpoints=ckpt,
-            suite=suite,
-            tasks=task or [],
-            data=data,
-            profile=profile,
-            data_root=data_root,
-            out=out,
-            results=results,
-            seeds=seeds,
-            limit=limit,
-            force=force,
-            family=family,
-            heads=heads,
-            reading=Reading(frames, image_size, positions, weights),
-            as_system=as_system,
-            device=device,
-            precision=precision,
-            workers=workers,
-            sets=sets or [],
-            specs=specs,
-        )
-    )
-    raise typer.Exit(code)
 
 
 @app.command(
@@ -310,10 +232,10 @@ def demo(
     """Pretrain on the miniature, probe, draw the table: the whole way in some minutes, by the commands above."""
     from sigma_bench.runs.demo import demo as run
 
-    numbers = [s.strip() for s in seeds.split(",")]
-    if not all(s.isascii() and s.isdecimal() for s in numbers):
-        raise UserError(f"--seeds {seeds}: expected whole numbers with commas between them, such as 3,4,5")
-    run(out, [int(s) for s in dict.fromkeys(numbers)], jobs, sets or [], scale)
+    chosen = numbers("--seeds", seeds)
+    if not chosen:
+        raise UserError("--seeds: expected whole numbers with commas between them, such as 3,4,5")
+    run(out, list(chosen), jobs, sets or [], scale)
 
 
 def _fail(text: str, code: int) -> NoReturn:

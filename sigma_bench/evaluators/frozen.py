@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +15,11 @@ from sigma_bench.data.index import Index
 from sigma_bench.data.views import STILL
 from sigma_bench.evaluators import samples
 from sigma_bench.evaluators.samples import Lists
-from sigma_bench.features import Features, Views, extract
+from sigma_bench.features import Features, Kind, Views, extract, extract_all
 from sigma_bench.metrics.accuracy import top1
+
+POOLED = ("linear", "knn")
+"""Evaluators that read pooled features of both lists."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,27 @@ def features(encoder: Encoder, task: Any, run: Run) -> Frozen:
         raise UserError(f"{task.id}: no training sample could be decoded; the first, {first[0]}: {first[1]}")
     test = extract(encoder, lists.test, test_views, run, **wanted)
     return Frozen(lists, train, test, test_views, _marks(lists, train, encoder, task))
+
+
+def ahead(encoder: Encoder, tasks: Sequence[Any], run: Run) -> None:
+    """Compute what tasks need that differ in their layer alone, in one pass over each list, and hold it open in `run`.
+
+    Args:
+        encoder: Stays frozen, in eval mode.
+        tasks: At least one.
+        run: Its `held` takes the features.
+
+    Raises:
+        UserError: As `features`.
+    """
+    first = tasks[0]
+    lists = samples.read(first, run)
+    samples.check(first, lists)
+    pool = first.probe.pool or encoder.spec.default_pool
+    kinds = [Kind(task.probe.layer, pool) for task in tasks]
+    views = views_of(first, stride_of(encoder, first), run.seed)
+    for index, shown in zip((lists.train, lists.test), views, strict=True):
+        extract_all(encoder, index, shown, run, kinds, norm=first.probe.norm)
 
 
 def labelled(frozen: Frozen, task: Any, seed: int) -> tuple[Index, np.ndarray]:

@@ -33,19 +33,21 @@ def sha256_of(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical(content)).hexdigest()
 
 
-def save(folder: Path, content: Mapping[str, Any], task: str) -> str:
+def save(folder: Path, content: Mapping[str, Any], task: str | None = None) -> str:
     """Keep settings in a folder of rows.
 
     Args:
         folder: The folder of the row files.
         content: What is hashed.
-        task: The resolved task as YAML.
+        task: The resolved task as YAML; None where no single task measures it again.
 
     Returns:
-        The path of the YAML file in `folder`, for a row's artifacts.
+        The path of the YAML file in `folder`, or of what was hashed, for a row's artifacts.
     """
     name = f"{FOLDER}/{sha256_of(content)}"
     _write_once(folder / f"{name}.json", canonical(content))
+    if task is None:
+        return f"{name}.json"
     _write_once(folder / f"{name}.yaml", task.encode())
     return f"{name}.yaml"
 

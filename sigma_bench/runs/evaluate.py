@@ -9,17 +9,23 @@ from pathlib import Path
 
 from sigma_bench.contracts import Encoder, Run, Stopped, UserError
 from sigma_bench.data import roots
+from sigma_bench.data.datasets import known
 from sigma_bench.data.decode.pool import DecodePool
 from sigma_bench.data.ranks import Ranks, joined
+from sigma_bench.evaluators import frozen
+from sigma_bench.evaluators.samples import Lists
 from sigma_bench.evaluators.samples import read as read_lists
 from sigma_bench.progress import say
+from sigma_bench.results import settings
+from sigma_bench.results.row import Key
 from sigma_bench.results.store import Store
 from sigma_bench.runs import data as places
+from sigma_bench.runs import split_mean, variants
 from sigma_bench.runs.done import done
 from sigma_bench.runs.fetch import is_address
 from sigma_bench.runs.helping import device_of, help_out, helpers, served
 from sigma_bench.runs.machine import set_threads
-from sigma_bench.runs.measure import key_of, measure
+from sigma_bench.runs.measure import key_of, measure, settings_of
 from sigma_bench.runs.request import Request
 from sigma_bench.runs.systems import Candidate, candidate
 from sigma_bench.spec import load
@@ -127,24 +133,92 @@ def _evaluate(
     system: Candidate, tasks: list[Task], runs: list[Run], suite: str, request: Request, store: Store
 ) -> tuple[bool, bool]:
     """Measure one system on all tasks and seeds; return whether all went well and whether anything has a row now."""
-    encoder, good, ran = None, True, False
+    walk = _Walk(system, suite, request, store)
     for task in tasks:
         for run in runs:
+            walk.measure(task, run)
+    return walk.good, walk.ran
+
+
+class _Walk:
+    """The measurements of one system, one after the other; whether all went well, and whether any has a row now."""
+
+    def __init__(self, system: Candidate, suite: str, request: Request, store: Store) -> None:
+        self.system, self.suite, self.request, self.store = system, suite, request, store
+        self.good, self.ran = True, False
+        self._encoder: Encoder | None = None
+
+    def encoder(self, run: Run) -> Encoder:
+        """Return the encoder, placed when it is first needed."""
+        self._encoder = self._encoder if self._encoder is not None else self.system.encoder(run.device)
+        return self._encoder
+
+    def measure(self, task: Task, run: Run) -> None:
+        """Measure all that a task stands for: each of its splits, and of a sweep each layer."""
+        try:
+            table = variants.of(task, self.request.splits, lambda: self.encoder(run).spec.depth)
+        except UserError as error:
+            self._refused(task, run, error)
+            return
+        keys = [self._same_lists(of_split, run) for of_split in table]
+        if len(table) < 2 or not all(keys):
+            return
+        for number, one in enumerate(table[0]):
+            pairs = zip(table, keys, strict=True)
+            of_splits = dict(sorted((tasks[number].dataset.split or 1, found[number]) for tasks, found in pairs))
+            if not set(known.folds(task.dataset.name)) <= set(of_splits):
+                continue  # a mean is over all of them
+            content = settings_of(one, run, self.request.heads, self.request.reading)
+            rows = split_mean.means(self.store, of_splits, content, self.suite)
+            if rows:
+                settings.save(self.store.folder, split_mean.settings_of(content, list(of_splits)))
+                self.store.append(self.suite, rows)
+            for row in rows:
+                say(f"  {task.id} seed {run.seed}, mean of {len(of_splits)} splits: {row.metric} {row.value:.2f}")
+
+    def _same_lists(self, tasks: list[Task], run: Run) -> list[Key]:
+        """Measure tasks that differ in their layer alone, those without a row; return what identifies each."""
+        try:
+            lists = read_lists(tasks[0], run)
+            keys = [key_of(self.system, task, run, self.request, lists) for task in tasks]
+            todo = [task for task, key in zip(tasks, keys, strict=True) if not self._has_row(task, key, run, lists)]
+            if len(todo) > 1 and todo[0].evaluator in frozen.POOLED:
+                run = replace(run, held={})
+                self._ahead(todo, run)
+        except UserError as error:
+            self._refused(tasks[0], run, error)
+            return []
+        for task in todo:
             try:
-                lists = read_lists(task, run)
-                row = None if request.force else done(store, key_of(system, task, run, request, lists), lists)
-                if row is not None:
-                    ran = True
-                    of = f" of {row.n_decoded} of {row.n_expected} samples" if row.status == "partial" else ""
-                    say(f"  {task.id} seed {run.seed}: has a row{of}, skipped (--force measures again)")
-                    continue
-                encoder = encoder if encoder is not None else system.encoder(run.device)
-                good &= measure(system, encoder, task, run, suite, request, store, lists)
-                ran = True
+                self.good &= measure(
+                    self.system, self.encoder(run), task, run, self.suite, self.request, self.store, lists
+                )
+                self.ran = True
             except UserError as error:
-                say(f"  {task.id} seed {run.seed}: not run: {error}")
-                good = False
-    return good, ran
+                self._refused(task, run, error)
+        return keys
+
+    def _ahead(self, tasks: list[Task], run: Run) -> None:
+        """Compute the features of a sweep in one pass."""
+        try:
+            frozen.ahead(self.encoder(run), tasks, run)
+        except (UserError, Stopped):
+            raise
+        except Exception as error:  # noqa: BLE001 - each task meets it again by itself, and its row tells it
+            say(f"  {tasks[0].id}: one pass for all layers failed, each is tried alone: {error}")
+
+    def _has_row(self, task: Task, key: Key, run: Run, lists: Lists) -> bool:
+        row = None if self.request.force else done(self.store, key, lists)
+        if row is None:
+            return False
+        self.ran = True
+        of = f" of {row.n_decoded} of {row.n_expected} samples" if row.status == "partial" else ""
+        say(f"  {variants.name(task)} seed {run.seed}: has a row{of}, skipped (--force measures again)")
+        return True
+
+    def _refused(self, task: Task, run: Run, error: UserError) -> None:
+        say(f"  {variants.name(task)} seed {run.seed}: not run: {error}")
+        self.good = False
 
 
 def _tasks(request: Request) -> tuple[str, list[Task], int]:
@@ -167,6 +241,7 @@ def _tasks(request: Request) -> tuple[str, list[Task], int]:
     tasks = [
         load.task(i, data=request.data, profile=request.profile, sets=request.sets, specs=request.specs) for i in ids
     ]
+    variants.check(tasks, request.splits)
     return name, tasks, request.seeds or seeds
 
 

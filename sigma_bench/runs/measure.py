@@ -15,7 +15,7 @@ from sigma_bench.progress import say
 from sigma_bench.results import settings
 from sigma_bench.results.row import SETTING, Key, Row
 from sigma_bench.results.store import Store
-from sigma_bench.runs import outside
+from sigma_bench.runs import outside, variants
 from sigma_bench.runs.done import present
 from sigma_bench.runs.machine import described
 from sigma_bench.runs.measured import rows_of
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-YOUNGER = (("clips", "order", "natural"), ("clips", "train_order", None))
+YOUNGER = (("clips", "order", "natural"), ("clips", "train_order", None), ("probe", "layers", None))
 """Settings that rows are older than whose hash must stay: (block, name, value that is not hashed)."""
 
 
@@ -95,7 +95,7 @@ def measure(
         message = f"{type(error).__name__}: {error}"
         failed = Row(**common, metric=task.metric, status="failed", error=message, marks=marks, artifacts=kept)
         store.append(suite, [failed])
-        say(f"  {task.id} seed {run.seed}: failed: {error}")
+        say(f"  {variants.name(task)} seed {run.seed}: failed: {error}")
         return False
     if data == "custom":
         marks += (f"list: other than the published one of {task.dataset.name}",)
@@ -109,8 +109,8 @@ def measure(
     counts = found.counts
     values = ", ".join(f"{row.metric} {row.value:.2f}" for row in rows if row.value is not None)
     say(
-        f"  {task.id} seed {run.seed}: {values} ({counts.n_decoded} of {counts.n_expected} samples, {rows[0].data}, "
-        f"{rows[0].seconds:.1f} s{', features from the cache' if found.cached else ''})"
+        f"  {variants.name(task)} seed {run.seed}: {values} ({counts.n_decoded} of {counts.n_expected} samples, "
+        f"{rows[0].data}, {rows[0].seconds:.1f} s{', features from the cache' if found.cached else ''})"
     )
     return True
 

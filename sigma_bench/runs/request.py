@@ -21,6 +21,7 @@ class Request:
     out: Path = Path("runs/eval")
     results: Path = Path("results/rows")
     seeds: int | None = None
+    splits: tuple[int, ...] = ()
     limit: int | None = None
     force: bool = False
     family: str | None = None

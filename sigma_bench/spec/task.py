@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
+from pydantic import Field, Strict, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from sigma_bench import registry
 from sigma_bench.contracts import Order
@@ -102,6 +102,8 @@ class Probe(Spec):
     holdout: Annotated[float, Field(gt=0, lt=1)]
     layer: int
     """Encoder block whose tokens are read; negative counts from the last."""
+    layers: Literal["all"] | Annotated[tuple[int, ...], Strict(False), Field(min_length=1)] | None = None
+    """Instead of `layer`: blocks that are measured one by one, a row each, all read in one pass of the encoder."""
     norm: bool
     """Apply the encoder's own final norm, where it has one."""
     pool: Literal["mean", "cls"] | None = None
@@ -167,6 +169,11 @@ class Task(Spec):
         missing = [name for name in BLOCKS.get(self.evaluator, ()) if getattr(self, name) is None]
         if missing:
             raise ValueError(f"evaluator {self.evaluator} needs the block {' and the block '.join(missing)}")
+        frozen = "probe" in BLOCKS.get(self.evaluator, ("probe",))
+        if not frozen and {self.clips.order, self.clips.train_order} - {"natural", None}:
+            raise ValueError(
+                f"evaluator {self.evaluator} shows clips as they are; leave out clips.order and train_order"
+            )
         if self.options and not registry.origin("evaluators", self.evaluator):
             raise ValueError(f"options are for evaluators of other packages; {self.evaluator} takes none")
         return self

@@ -68,6 +68,11 @@ LEAST: dict[tuple[str, str, int], int] = {("k400", "train", 1): 200_000}
 about 246,000 training videos, Kay et al. 2017; copies in use have about 240,000)."""
 
 
+def folds(dataset: str) -> tuple[int, ...]:
+    """Return the numbers of the published splits of a data set."""
+    return tuple(sorted({fold for name, _, fold in LISTS if name == dataset}))
+
+
 def is_official(dataset: str, split: str, fold: int, index: Index) -> bool:
     """Return whether `index` is the published list, file for file and label for label."""
     return LISTS.get((dataset, split, fold)) == (index.count, index.sha256)
