@@ -15,6 +15,7 @@ from sigma_bench.cli_data import AsJson, DataRoot, Device, data_app
 from sigma_bench.cli_eval import EVAL_EXAMPLES, Results, Sets, Specs, evaluate, numbers
 from sigma_bench.cli_figures import figures_app
 from sigma_bench.cli_results import results_app
+from sigma_bench.cli_stats import stats_app
 from sigma_bench.contracts import Stopped, UserError
 
 app = typer.Typer(
@@ -30,6 +31,7 @@ app.add_typer(ckpt_app, name="ckpt")
 app.add_typer(figures_app, name="figures")
 app.add_typer(results_app, name="results")
 app.command(name="eval", epilog=EVAL_EXAMPLES)(evaluate)
+app.add_typer(stats_app)
 
 ENVIRONMENT = (EACCES, EDQUOT, EEXIST, EISDIR, ENAMETOOLONG, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS)
 """What the operating system refuses because of a path or a disk: for the user to mend, so told without a traceback."""

@@ -103,12 +103,13 @@ def flat(content: Any, path: str = "") -> dict[str, Any]:
 
 def _column(name: str, one: Any, other: Any) -> Iterator[str]:
     if isinstance(one, dict) and isinstance(other, dict):
-        yield from _keys(name, one, other)
+        yield from keys(name, one, other)
     else:
         yield f"  {name}: {_text(one)} | {_text(other)}"
 
 
-def _keys(name: str, one: dict[str, Any], other: dict[str, Any]) -> Iterator[str]:
+def keys(name: str, one: dict[str, Any], other: dict[str, Any]) -> Iterator[str]:
+    """Yield a line for each dotted key whose values differ, `name: key: one | other`."""
     first, second = flat(one) if one else {}, flat(other) if other else {}
     for key in dict.fromkeys((*first, *second)):
         a, b = first.get(key, _ABSENT), second.get(key, _ABSENT)
@@ -122,7 +123,7 @@ def _settings(one: Row, other: Row, folder: Path) -> Iterator[str]:
         without = " and ".join(name for name, content in (("A", first), ("B", second)) if content is None)
         yield f"  the settings of {without} were not kept, so they cannot be compared one by one"
         return
-    lines = list(_keys("setting", first, second))
+    lines = list(keys("setting", first, second))
     yield from lines or ["  the kept tasks are alike: the file was read otherwise, or the generated data are others"]
 
 

@@ -50,7 +50,7 @@ def suites(rows: Iterable[Row], layout: Layout, data: Data, known: Mapping[str, 
 
 
 def _table(name: str, title: str, caption: str, rows: Sequence[Row], layout: Layout) -> Table:
-    places = _places(rows, layout)
+    places = places_of(rows, layout)
     columns = [_column(task, metric, layout) for task, metric in places]
     short = len({task.partition("/")[0] for task, _ in places}) == 1
     heads = tuple(
@@ -74,7 +74,7 @@ def _table(name: str, title: str, caption: str, rows: Sequence[Row], layout: Lay
     return table
 
 
-def _places(rows: Iterable[Row], layout: Layout) -> list[tuple[str, str]]:
+def places_of(rows: Iterable[Row], layout: Layout) -> list[tuple[str, str]]:
     """Return (task, metric) of the columns: of an evaluator, those a paper prints for the task, or else all."""
     found = sorted({(row.task, row.evaluator, row.metric) for row in rows})
     printed = {(column.key, column.metric) for table in layout.tables.values() for column in table.columns}

@@ -202,8 +202,10 @@ def _parts(contrast: Contrast, measured: Sequence[Records], weights_K: Floats) -
     if first.kind == "mean over classes":
         _, label_N = np.unique(first.labels_N, return_inverse=True)
         counts_C = np.bincount(label_N)
-        return np.bincount(group_N, difference_N / (len(counts_C) * counts_C[label_N]))
-    return np.bincount(group_N, difference_N / len(difference_N))
+        difference_N = difference_N / (len(counts_C) * counts_C[label_N])
+    else:
+        difference_N = difference_N / len(difference_N)
+    return np.bincount(group_N, difference_N).astype(np.float64)
 
 
 def _effect(difference: float, contrast: Contrast) -> float | None:

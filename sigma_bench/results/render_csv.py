@@ -27,16 +27,16 @@ def render(table: Table) -> str:
                 numbers = (cell.value, cell.spread, *(cell.interval or (None, None)), cell.count, cell.published)
                 marks = dict.fromkeys([*cell.marks, *(mark for marks in line.marks.values() for mark in marks)])
                 cells = [
-                    *(table.name, table.title, _inert(block.label), line.kind, *map(_inert, line.attributes)),
-                    *(_inert(head.heading), _inert(head.task), head.metric, cell.text),
+                    *(table.name, table.title, inert(block.label), line.kind, *map(inert, line.attributes)),
+                    *(inert(head.heading), inert(head.task), head.metric, cell.text),
                     *("" if number is None else repr(number) for number in numbers),
-                    *(cell_text.difference(cell), cell.best, _inert("; ".join(texts[mark] for mark in marks))),
+                    *(cell_text.difference(cell), cell.best, inert("; ".join(texts[mark] for mark in marks))),
                     cell.source,
                 ]
                 writer.writerow(re.sub(r"[\r\n]+", " ", text) for text in cells)
     return stream.getvalue()
 
 
-def _inert(text: str) -> str:
+def inert(text: str) -> str:
     """Return text that a spreadsheet takes for text: names and remarks of users could begin like a formula."""
     return f"'{text}" if text.lstrip()[:1] in ("=", "+", "-", "@") else text

@@ -121,7 +121,9 @@ def test_the_parts_of_the_groups_add_up_to_the_difference(kind):
 
 def ranked(scores, truth, group):
     n = len(scores)
-    frame = pd.DataFrame({"id": [f"v{i:04d}" for i in range(n)], "error": [None] * n, "group": [f"g{g}" for g in group]})
+    frame = pd.DataFrame(
+        {"id": [f"v{i:04d}" for i in range(n)], "error": [None] * n, "group": [f"g{g}" for g in group]}
+    )
     frame["labels"], frame["scores"] = list(truth.astype(int)), list(scores)
     from sigma_bench.results.ranked import AveragePrecisions
 
