@@ -34,3 +34,23 @@ def compare(
     text, code = run(a, b, results, suite, task or [], format)
     typer.echo(text, nl=False)
     raise typer.Exit(code)
+
+
+@stats_app.command(
+    epilog="Examples: sigma-bench reproduce --table 5 --system sigma_mlp | "
+    "sigma-bench reproduce --table 2 --system sigma_mlp_ssv2_b800 --tolerance 0.3. "
+    "Exit code: 0 all numbers within tolerance, 1 not, 2 usage."
+)
+def reproduce(
+    table: Annotated[str, typer.Option(help="A table of the paper: 5, T5, 7a, C1")],
+    system: Annotated[str, typer.Option(help="A zoo name, a system as rows name it, or a method of the table")],
+    results: RowsFolder = Path("results/rows"),
+    tolerance: Annotated[float | None, typer.Option(help="Largest difference, instead of the stated ones")] = None,
+    format: Format = "md",
+) -> None:
+    """Tell which printed numbers of a system were reproduced, what is missing, and the command that measures it."""
+    from sigma_bench.runs.reproduce import reproduce as run
+
+    text, code = run(table, system, results, format, tolerance)
+    typer.echo(text, nl=False)
+    raise typer.Exit(code)

@@ -112,9 +112,12 @@ def stands_for_paper(row: Row) -> bool:
     tasks state the paper's settings, or those of the released code in a profile. An overridden setting is a protocol of
     one's own, and so are weights from the middle of a run, whoever they are named after.
     """
-    if overridden(row) or unfinished(row) or row.profile not in PAPER_PROFILES:
-        return False
-    return not row.task.startswith(LINEAR) or row.evaluator == LINEAR_PROTOCOL
+    return not (overridden(row) or unfinished(row)) and papers_own(row.task, row.evaluator, row.profile)
+
+
+def papers_own(task: str, evaluator: str, profile: str) -> bool:
+    """Return whether a task's evaluator and profile are the protocol of the paper's cell."""
+    return profile in PAPER_PROFILES and (not task.startswith(LINEAR) or evaluator == LINEAR_PROTOCOL)
 
 
 def unfinished(row: Row) -> str:

@@ -38,12 +38,7 @@ def settings_of(task: Task, run: Run, heads: int | None = None, reading: Reading
     That is the resolved task; where they depart from the usual, the precision and how the file is read; and of a
     generated data set the hash of its files, since its ids are the same whatever is in them.
     """
-    younger = {block for blocks in BLOCKS.values() for block in blocks} - {"probe"}  # than rows whose hash must stay
-    unused = {name for name in younger if getattr(task, name) is None}
-    content = task.model_dump(mode="json", exclude={*settings.NOT_HASHED, *unused})
-    for block, name, usual in YOUNGER:
-        if content.get(block) and content[block][name] == usual:
-            del content[block][name]
+    content = task_settings(task)
     if run.precision != "fp32":
         content["precision"] = run.precision
     if heads is not None:
@@ -53,6 +48,17 @@ def settings_of(task: Task, run: Run, heads: int | None = None, reading: Reading
     marker = place.folder / "miniature.json" if place is not None else None
     if marker is not None and marker.is_file():
         content["miniature"] = json.loads(marker.read_text(encoding="utf-8"))["sha256"]
+    return content
+
+
+def task_settings(task: Task) -> dict[str, Any]:
+    """Return the part of the settings that the resolved task makes."""
+    younger = {block for blocks in BLOCKS.values() for block in blocks} - {"probe"}  # than rows whose hash must stay
+    unused = {name for name in younger if getattr(task, name) is None}
+    content = task.model_dump(mode="json", exclude={*settings.NOT_HASHED, *unused})
+    for block, name, usual in YOUNGER:
+        if content.get(block) and content[block][name] == usual:
+            del content[block][name]
     return content
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from sigma_bench.contracts import UserError
 from sigma_bench.spec import load, roots
 from sigma_bench.spec.overlay import combinations
+from sigma_bench.spec.tolerances import tolerances_file
 
 # A key that only files of the kind have, for files given by their path.
 TELLTALE: dict[str, roots.Kind] = {
@@ -18,6 +19,7 @@ TELLTALE: dict[str, roots.Kind] = {
     "tasks": "eval",
     "tables": "published",
     "claims": "published",
+    "tolerances": "published",
 }
 SPEC_KINDS: tuple[roots.Kind, ...] = ("pretrain", "tasks", "eval")
 
@@ -29,7 +31,7 @@ def validate_all(paths: Sequence[Path] | None = None, *, specs: Path | None = No
         files: list[tuple[roots.Kind | None, str | Path]] = [(None, path) for path in paths]
     else:
         files = [(kind, name) for kind in SPEC_KINDS for name in roots.names(kind, specs=specs)]
-        files += [("published", "layout.yaml"), ("published", "claims.yaml")]
+        files += [("published", f"{name}.yaml") for name in ("layout", "claims", "tolerances")]
     for kind, name in files:
         try:
             attempts = list(_attempts(kind or _kind(Path(name)), name, specs))
@@ -66,8 +68,11 @@ def _attempts(kind: roots.Kind, name: str | Path, specs: Path | None) -> Iterato
     """Yield what has to work with a file."""
     if kind == "published":
         path = roots.find(kind, name, specs=specs) if isinstance(name, str) else name
-        is_claims = "claims" in load.load_yaml(path).values
-        yield lambda: load.claims_file(path) if is_claims else load.layout_file(path)
+        held = load.load_yaml(path).values.keys()
+        if "tolerances" in held:
+            yield lambda: tolerances_file(path)
+        else:
+            yield lambda: load.claims_file(path) if "claims" in held else load.layout_file(path)
         return
     path = roots.find(kind, name, specs=specs)
     source = load.load_yaml(path)
