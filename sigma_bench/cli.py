@@ -14,6 +14,7 @@ from sigma_bench.cli_ckpt import ckpt_app
 from sigma_bench.cli_data import AsJson, DataRoot, Device, data_app
 from sigma_bench.cli_eval import EVAL_EXAMPLES, Results, Sets, Specs, evaluate, numbers
 from sigma_bench.cli_figures import figures_app
+from sigma_bench.cli_plan import PLAN_EXAMPLES, plan
 from sigma_bench.cli_results import results_app
 from sigma_bench.cli_stats import stats_app
 from sigma_bench.contracts import Stopped, UserError
@@ -32,6 +33,7 @@ app.add_typer(figures_app, name="figures")
 app.add_typer(results_app, name="results")
 app.command(name="eval", epilog=EVAL_EXAMPLES)(evaluate)
 app.add_typer(stats_app)
+app.command(name="plan", epilog=PLAN_EXAMPLES)(plan)
 
 ENVIRONMENT = (EACCES, EDQUOT, EEXIST, EISDIR, ENAMETOOLONG, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS)
 """What the operating system refuses because of a path or a disk: for the user to mend, so told without a traceback."""
@@ -106,46 +108,6 @@ def pretrain(
             specs=specs,
         )
     )
-
-
-@app.command(
-    epilog="Examples: sigma-bench plan sigma_mlp --data k400 --size base --gpus 8 | sigma-bench plan --suite linear "
-    "--ckpt x.pth | sigma-bench plan --task linear/ucf101 --data miniature --ckpt random:nano"
-)
-def plan(
-    recipe: Annotated[str | None, typer.Argument(help="A pretraining recipe, instead of a suite or tasks")] = None,
-    suite: Annotated[str | None, typer.Option(help="Name of a suite")] = None,
-    task: Annotated[list[str] | None, typer.Option(help="A task; repeatable")] = None,
-    ckpt: Annotated[str, typer.Option(help="As in eval; untrained weights cost as much")] = "random:base",
-    data: Annotated[
-        str, typer.Option(help="official or miniature; of a recipe k400, ssv2, mini_ssv2, miniature or folder:DIR")
-    ] = "official",
-    size: Annotated[str, typer.Option(help="Size of a recipe")] = "base",
-    profile: Annotated[str | None, typer.Option(help="A profile of the recipe or the tasks")] = None,
-    data_root: DataRoot = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="As in eval: so many samples of each list")] = None,
-    family: Annotated[str | None, typer.Option(help="As in eval")] = None,
-    heads: Annotated[int | None, typer.Option(help="As in eval")] = None,
-    device: Device = "auto",
-    precision: Annotated[str, typer.Option(help="fp32 or bf16; a recipe states its own")] = "fp32",
-    gpus: Annotated[int, typer.Option(min=1, help="Devices like this one")] = 1,
-    workers: Annotated[int | None, typer.Option(min=1, help="Decoding processes in all; default: the cores")] = None,
-    seconds: Annotated[float, typer.Option(min=0.1, help="Time for the measurements")] = 60.0,
-    as_json: AsJson = False,
-    sets: Sets = None,
-    specs: Specs = None,
-) -> None:
-    """Measure this machine for a minute and say how long something takes, what it writes, and what binds."""
-    from sigma_bench.runs.plan import Request
-    from sigma_bench.runs.plan import plan as run
-
-    asked = "k400" if recipe is not None and data == "official" else data
-    request = Request(
-        recipe, suite, task or [], ckpt, asked, size, profile, data_root, limit, family, heads, device, precision, gpus,
-        workers, seconds, sets or [], specs, as_json,
-    )  # fmt: skip
-    for line in run(request):
-        typer.echo(line)
 
 
 @app.command(epilog="Examples: sigma-bench tables --table 1 | sigma-bench tables --format tex --out results/tables")

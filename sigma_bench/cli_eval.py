@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -33,8 +34,10 @@ def evaluate(
     ],
     suite: Annotated[str | None, typer.Option(help="Name of a suite (sigma-bench list suites)")] = None,
     task: Annotated[list[str] | None, typer.Option(help="A task instead of a suite; repeatable")] = None,
+    tasks: Annotated[str | None, typer.Option(help="Only these tasks of the suite, with commas: gym99,ucf_rc")] = None,
     data: Annotated[str, typer.Option(help="official or miniature")] = "official",
     profile: Annotated[str | None, typer.Option(help="A profile of the tasks")] = None,
+    frozen: Annotated[bool, typer.Option("--frozen", help="Probe frozen features instead: --profile frozen")] = False,
     data_root: DataRoot = None,
     out: Annotated[Path, typer.Option(help="Folder of features and artifacts")] = Path("runs/eval"),
     results: Results = Path("results/rows"),
@@ -56,23 +59,33 @@ def evaluate(
     weights: Annotated[str | None, typer.Option(help="Key of the weights in a file of several: model_ema")] = None,
     as_system: Annotated[str | None, typer.Option("--as", help="Zoo name whose description the rows take")] = None,
     device: Device = "auto",
+    gpus: Annotated[
+        str | None, typer.Option(help="Cards of this machine that share the tasks, one task each at a time: 0-7 or 0,2")
+    ] = None,
     precision: Annotated[str, typer.Option(help="fp32 or bf16")] = "fp32",
     workers: Annotated[int, typer.Option(min=1, help="Decoding processes")] = 2,
     sets: Sets = None,
     specs: Specs = None,
 ) -> None:
     """Evaluate checkpoints on a suite or on single tasks; one CSV row a number."""
+    from sigma_bench.runs.cards import on_cards
     from sigma_bench.runs.evaluate import evaluate as run
     from sigma_bench.runs.request import Request
     from sigma_bench.runs.systems import Reading
 
+    only = [name.strip() for name in (tasks or "").split(",") if name.strip()]
+    if frozen and profile is not None:
+        raise UserError(f"--frozen is --profile frozen; leave out --profile {profile}")
+    if gpus is not None:
+        raise typer.Exit(on_cards(gpus, suite, only, ckpt, seeds, out, specs, sys.argv[1:]))
     code = run(
         Request(
             checkpoints=ckpt,
             suite=suite,
             tasks=task or [],
+            only=only,
             data=data,
-            profile=profile,
+            profile="frozen" if frozen else profile,
             data_root=data_root,
             out=out,
             results=results,

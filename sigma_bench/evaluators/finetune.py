@@ -50,7 +50,7 @@ def evaluate(encoder: Encoder, task: Any, run: Run) -> Evaluation:
     samples.check(task, lists)
     processes = Processes(device=run.device)
     subject = subject_of(encoder, task, run, lists)
-    folder = classifier_run.place(run.folder, task.id, subject.content)
+    folder = classifier_run.place(run.folder, lists.train.name, subject.content)  # tasks may share a training
     with classifier_run.alone(folder):
         model, record = _trained(encoder, subject, run, processes, folder)
         tested = scores(model, lists.test, subject.views, run, subject.settings.precision, folder=folder)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from sigma_bench.contracts import EncoderSpec, Run, UserError
@@ -172,11 +173,10 @@ def parts(
 
 
 def plan(lesson: Lesson, steps_per_epoch: int, accumulation: int) -> Plan:
-    """Return rates and portions: linear warm-up from 0, then a cosine."""
+    """Return rates and portions: linear warm-up from 0, then a cosine or steps."""
     s = lesson.settings
-    final = s.min_lr * s.global_batch / s.lr_per
     return Plan(
-        lrs=schedule.cosine_with_warmup(s.lr, final, s.epochs * steps_per_epoch, s.warmup_epochs * steps_per_epoch),
+        lrs=rates(s, steps_per_epoch),
         steps_per_epoch=steps_per_epoch,
         accumulation=accumulation,
         global_batch=s.global_batch * s.repeats,
@@ -185,6 +185,16 @@ def plan(lesson: Lesson, steps_per_epoch: int, accumulation: int) -> Plan:
         save_every=s.save_every,
         save_epochs=s.select != "last",
     )
+
+
+def rates(s: Finetune, steps_per_epoch: int) -> np.ndarray:
+    """Return the rate of every optimiser step."""
+    total, warmup = s.epochs * steps_per_epoch, s.warmup_epochs * steps_per_epoch
+    if s.steps is None:
+        return schedule.cosine_with_warmup(s.lr, s.min_lr * s.global_batch / s.lr_per, total, warmup)
+    factors = [s.gamma**number for number in range(1, len(s.steps) + 1)]
+    moments = np.arange(total) // steps_per_epoch if warmup == 0 else np.arange(total) / steps_per_epoch
+    return schedule.stepped_with_warmup(moments.astype(np.float64), s.lr, s.steps, factors, s.warmup_epochs)
 
 
 def train(

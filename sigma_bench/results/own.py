@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from sigma_bench.results import cell_text, cells, matching
+from sigma_bench.results import cell_text, cells, derived, matching
 from sigma_bench.results.row import Data, Row
 from sigma_bench.results.table import Block, Head, Line, Table
 from sigma_bench.spec.layout import Column, Layout
@@ -50,7 +50,13 @@ def suites(rows: Iterable[Row], layout: Layout, data: Data, known: Mapping[str, 
 
 
 def _table(name: str, title: str, caption: str, rows: Sequence[Row], layout: Layout) -> Table:
+<<<<<<< HEAD
     places = places_of(rows, layout)
+=======
+    places = _places(rows, layout)
+    followed = _followed(places, layout)
+    places += [(column.key, column.metric) for column, _ in followed]
+>>>>>>> 7769640 (Add the accuracy tasks of SEVERE, their suite and mean, a queue of tasks over cards)
     columns = [_column(task, metric, layout) for task, metric in places]
     short = len({task.partition("/")[0] for task, _ in places}) == 1
     heads = tuple(
@@ -58,12 +64,12 @@ def _table(name: str, title: str, caption: str, rows: Sequence[Row], layout: Lay
         for (task, metric), column in zip(places, columns, strict=True)
     )
     table = Table(name, title, caption, ("System",), heads)
-    protocols: dict[str, list[Row]] = {}
-    for row in rows:
-        if (row.task, row.metric) in places:
-            protocols.setdefault(matching.protocol_name(row), []).append(row)
-    for protocol, members in sorted(protocols.items()):
-        table.blocks.append(_block(protocol, members, places, columns, table))
+    shown = [row for row in rows if (row.task, row.metric) in places]
+    for protocol, members in sorted(_protocols(shown).items()):
+        block = _block(protocol, members, places, columns, table)
+        for column, others in followed:
+            _follow(block, column, others, places, table)
+        table.blocks.append(block)
     counts = {cell.count for block in table.blocks for line in block.lines for cell in line.cells if cell.count}
     if counts:
         n = str(counts.pop()) if len(counts) == 1 else f"{min(counts)} to {max(counts)}, stated where over 1"
@@ -87,6 +93,51 @@ def _column(task: str, metric: str, layout: Layout) -> Column | None:
     """Return how the paper prints this column, or else any column of this metric."""
     columns = [column for table in layout.tables.values() for column in table.columns if column.metric == metric]
     return next((column for column in columns if column.key == task), columns[0] if columns else None)
+
+
+def _protocols(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Return the rows by their protocol; evaluators of one profile that share no task are one protocol."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(matching.protocol_name(row), []).append(row)
+    joined: dict[tuple[str, ...], dict[str, list[Row]]] = {}
+    for members in found.values():
+        first = members[0]
+        joined.setdefault((first.profile, *matching.overridden(first)), {}).setdefault(first.evaluator, []).extend(
+            members
+        )
+    protocols: dict[str, list[Row]] = {}
+    for parts in joined.values():
+        tasks = [{row.task for row in members} for members in parts.values()]
+        if sum(map(len, tasks)) > len(set().union(*tasks)):
+            protocols |= {matching.protocol_name(members[0]): members for members in parts.values()}
+            continue
+        first = next(iter(parts.values()))[0]
+        name = matching.protocol_name(first).replace(first.evaluator, " and ".join(sorted(parts)), 1)
+        protocols[name] = [row for members in parts.values() for row in members]
+    return protocols
+
+
+def _followed(places: Sequence[tuple[str, str]], layout: Layout) -> list[tuple[Column, list[Column]]]:
+    """Return the columns that follow from others of a printed table which are all there, with these others."""
+    found = []
+    for printed in layout.tables.values():
+        others = [column for column in printed.columns if column.derived is None]
+        if all((column.key, column.metric) in places for column in others):
+            found += [(column, others) for column in printed.columns if column.derived is not None]
+    return found
+
+
+def _follow(
+    block: Block, column: Column, others: Sequence[Column], places: Sequence[tuple[str, str]], table: Table
+) -> None:
+    """Fill a column that follows from others in every line of a block."""
+    place, of = places.index((column.key, column.metric)), [places.index((o.key, o.metric)) for o in others]
+    for line in block.lines:
+        made = derived.mean_of(others, [line.cells[i] for i in of], column, table.footnotes)
+        line.cells[place] = made or line.cells[place]
+    if column.direction:
+        cells.mark_best([line.cells[place] for line in block.lines], column.direction, second=False)
 
 
 def _block(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 
-from sigma_bench.results import cell_text, cells, counted, intervals, matching, notes, settings_table
+from sigma_bench.results import cell_text, cells, counted, derived, matching, notes, settings_table
 from sigma_bench.results.cells import Chosen
 from sigma_bench.results.counted import Counted
 from sigma_bench.results.matching import System
@@ -284,28 +284,9 @@ class _Builder:
         for place, column in enumerate(self.lay.columns):
             if column.derived is None or line.cells[place].value is not None:
                 continue
-            others = [(c, line.cells[i]) for i, c in enumerate(self.lay.columns) if c.derived is None]
-            parts = [
-                100 * (1 - cell.value) if c.direction == "lower" else cell.value
-                for c, cell in others
-                if cell.value is not None
-            ]
-            if len(parts) == len(others):
-                mean = sum(parts) / len(parts)
-                count = min(cell.count for _, cell in others)
-                cell = Cell(f"{mean:.{column.decimals}f}", value=mean, count=count, decimals=column.decimals)
-                ends = [_in_percent(cell.interval) if c.direction == "lower" else cell.interval for c, cell in others]
-                cell.interval = intervals.of_mean(mean, list(zip(parts, ends, strict=True)))
-                cell.limited = any(other.limited for _, other in others)
-                cell.apart = any(other.apart for _, other in others)
-                cell.marks = tuple(dict.fromkeys(mark for _, other in others for mark in other.marks))
-                cell.behind = tuple(row for _, other in others for row in other.behind)
-                line.cells[place] = cell
-            elif parts:
-                mark = self.table.footnotes.mark(f"needs all {len(others)} columns, {len(parts)} measured")
-                line.cells[place] = Cell(NOTHING, decimals=column.decimals, marks=(mark,))
-
-
-def _in_percent(ends: intervals.Ends | None) -> intervals.Ends | None:
-    """Return the interval of 100 x (1 - error) from that of an error."""
-    return None if ends is None else (100 * (1 - ends[1]), 100 * (1 - ends[0]))
+            others = [i for i, other in enumerate(self.lay.columns) if other.derived is None]
+            made = derived.mean_of(
+                [self.lay.columns[i] for i in others], [line.cells[i] for i in others], column, self.table.footnotes
+            )
+            if made is not None:
+                line.cells[place] = made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import traceback
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -232,10 +233,12 @@ def _tasks(request: Request) -> tuple[str, list[Task], int]:
         raise UserError(
             f"--as {request.as_system}: describes one checkpoint file; found --ckpt {' '.join(request.checkpoints)}"
         )
+    if request.only and request.suite is None:
+        raise UserError(f"--tasks {','.join(request.only)} chooses tasks of a --suite; give one, or --task ID")
     seeds = 1
     if request.suite is not None:
         suite = load.suite(request.suite, specs=request.specs)
-        ids, seeds, name = list(suite.tasks), suite.seeds, suite.name
+        ids, seeds, name = chosen(suite.tasks, request.only, suite.name), suite.seeds, suite.name
     else:
         ids, name = request.tasks, "tasks"
     tasks = [
@@ -243,6 +246,18 @@ def _tasks(request: Request) -> tuple[str, list[Task], int]:
     ]
     variants.check(tasks, request.splits)
     return name, tasks, request.seeds or seeds
+
+
+def chosen(tasks: Sequence[str], only: Sequence[str], suite: str) -> list[str]:
+    """Return the tasks of a suite that are asked for, by id or by the last part of it, in the order of the suite.
+
+    Raises:
+        UserError: One is not of the suite.
+    """
+    unknown = [name for name in only if not any(name in (task, task.rpartition("/")[2]) for task in tasks)]
+    if unknown:
+        raise UserError(f"--tasks {unknown[0]}: not in suite {suite}, which has {', '.join(tasks)}")
+    return [task for task in tasks if not only or task in only or task.rpartition("/")[2] in only]
 
 
 def _writable(folder: Path) -> None:

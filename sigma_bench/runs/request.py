@@ -15,6 +15,8 @@ class Request:
     checkpoints: list[str]
     suite: str | None = None
     tasks: list[str] = field(default_factory=list)
+    only: list[str] = field(default_factory=list)
+    """Tasks of the suite that are run, by their id or its last part; empty: all."""
     data: str = "official"
     profile: str | None = None
     data_root: Path | None = None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Annotated, Literal
 
 from pydantic import Field, Strict, StringConstraints, model_validator
 
-from sigma_bench.spec.base import Count, NonNegative, Positive, Spec
+from sigma_bench.spec.base import Count, Counts, NonNegative, Positive, Spec
 
 Share = Annotated[float, Field(ge=0, le=1)]
 BelowOne = Annotated[float, Field(ge=0, lt=1)]
@@ -26,6 +27,9 @@ class Finetune(Spec):
     min_lr: NonNegative
     """Rate at the end, scaled as `base_lr` is."""
     warmup_epochs: Annotated[int, Field(ge=0)]
+    steps: Counts | None = None
+    """Epochs from which on the rate is `gamma` times what it was, instead of the cosine that null stands for."""
+    gamma: Share = 0.1
     betas: Annotated[tuple[BelowOne, BelowOne], Strict(False)]
     weight_decay: NonNegative
     layer_decay: Annotated[float, Field(gt=0, le=1)]
@@ -80,6 +84,8 @@ class Finetune(Spec):
     def _parts_fit(self) -> Finetune:
         if self.warmup_epochs > self.epochs:
             raise ValueError(f"warmup_epochs {self.warmup_epochs} is above epochs {self.epochs}")
+        if self.steps is not None and any(b <= a for a, b in itertools.pairwise((self.warmup_epochs, *self.steps))):
+            raise ValueError(f"steps {list(self.steps)}: expected ascending epochs after warmup_epochs")
         if self.min_lr > self.base_lr:
             raise ValueError(f"min_lr {self.min_lr} is above base_lr {self.base_lr}")
         if self.micro_batch and self.global_batch % self.micro_batch:
