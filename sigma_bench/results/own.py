@@ -50,13 +50,9 @@ def suites(rows: Iterable[Row], layout: Layout, data: Data, known: Mapping[str, 
 
 
 def _table(name: str, title: str, caption: str, rows: Sequence[Row], layout: Layout) -> Table:
-<<<<<<< HEAD
     places = places_of(rows, layout)
-=======
-    places = _places(rows, layout)
     followed = _followed(places, layout)
     places += [(column.key, column.metric) for column, _ in followed]
->>>>>>> 7769640 (Add the accuracy tasks of SEVERE, their suite and mean, a queue of tasks over cards)
     columns = [_column(task, metric, layout) for task, metric in places]
     short = len({task.partition("/")[0] for task, _ in places}) == 1
     heads = tuple(

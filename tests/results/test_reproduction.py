@@ -1,4 +1,4 @@
-"""Was a number reproduced: tolerances, what is missing and why, which settings depart, exit codes by way of `complete`."""
+"""Was a number reproduced: tolerances, what is missing and why, which settings depart, what `complete` says."""
 
 import csv
 import io
