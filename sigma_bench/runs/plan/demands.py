@@ -9,7 +9,7 @@ from pathlib import Path
 from sigma_bench.contracts import Encoder, UserError
 from sigma_bench.evaluators import frozen
 from sigma_bench.runs.plan.sizes import Size, size_of
-from sigma_bench.runs.plan.stages import FLOAT, Job, Stage
+from sigma_bench.runs.plan.stages import FLOAT, Job, Stage, checkpoints
 from sigma_bench.spec.task import Task
 
 Find = Callable[[str], Size]
@@ -61,11 +61,56 @@ def _features(task: Task, encoder: Encoder, find: Find) -> tuple[Stage, ...]:
     return tuple(stages)
 
 
+def _training(task: Task, encoder: Encoder, find: Find) -> tuple[Stage, ...]:
+    """Epochs of a training list, forward and backward, then a forward pass of every view of the test list.
+
+    With a frozen encoder a step costs its forward pass alone, since the head is small.
+    """
+    s = task.finetune
+    assert s is not None
+    train, test = _splits(task)
+    taught, tested = frozen.views_of(task, frozen.stride_of(encoder, task), 0)
+    count = max(1, find(train).count // s.global_batch) * s.global_batch
+    videos = s.epochs * count
+    judged = _judged(s.select, s.epochs, find(test).count, int(s.holdout * find(train).count))
+    learns = s.trainable == "all"
+    kept = checkpoints(encoder.spec.params, average=s.ema is not None) if learns else 0
+    return (
+        Stage(
+            f"{s.epochs} epochs of {task.dataset.name} {train}" + (f" x {s.repeats}" if s.repeats > 1 else ""),
+            task.dataset.name,
+            train,
+            videos,
+            replace(taught, clips=1),
+            videos * s.repeats,
+            trains=learns,
+            written=kept + encoder.spec.params * FLOAT,
+        ),
+        Stage(
+            f"test of {task.dataset.name} {test}, {tested.clips} x {tested.crops} views",
+            task.dataset.name,
+            test,
+            find(test).count + judged,
+            tested,
+            (find(test).count + judged) * tested.count,
+        ),
+    )
+
+
+def _judged(select: str, epochs: int, tested: int, held: int) -> int:
+    """Return the samples that are tested besides, after every epoch, to choose one."""
+    return {"last": 0, "held_out": epochs * held, "paper_compat": epochs * tested}[select]
+
+
 def _splits(task: Task) -> tuple[str, str]:
     return str(task.dataset.train), task.dataset.test
 
 
-DEMANDS: dict[str, Callable[[Task, Encoder, Find], tuple[Stage, ...]]] = {"linear": _features, "knn": _features}
+DEMANDS: dict[str, Callable[[Task, Encoder, Find], tuple[Stage, ...]]] = {
+    "linear": _features,
+    "knn": _features,
+    "finetune": _training,
+}
 """Evaluator -> its stages."""
 
 

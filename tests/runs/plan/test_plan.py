@@ -46,6 +46,17 @@ def test_a_limit_is_kept_and_a_list_without_known_length_refused(encoder, tmp_pa
         sizes.size_of("folder", "train", 1, tmp_path, None)
 
 
+def test_a_finetuning_shows_every_epoch_and_tests_every_view(encoder, tmp_path):
+    task = load.task("severe/gym99")
+    train, test = demands.job(task, encoder, tmp_path, None).stages
+    assert train.trains
+    assert train.shown == train.videos == 100 * (20484 // 16 * 16)
+    assert (test.videos, test.shown, test.trains) == (8521, 8521 * 15, False)
+    assert train.written == encoder.spec.params * 4 * (2 * 3 + 1)
+    chosen = demands.job(load.task("severe/gym99", profile="paper_compat"), encoder, tmp_path, None).stages[1]
+    assert chosen.videos == 101 * 8521
+
+
 def test_the_slower_of_decoding_and_network_counts(encoder, tmp_path, monkeypatch):
     job = demands.job(load.task("linear/ucf101"), encoder, tmp_path, 3600)
     measured = Rates(lambda *_: encoder, "cpu", "fp32", 1, 0.1)
