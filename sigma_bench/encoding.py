@@ -25,18 +25,21 @@ VIEWS_AT_A_TIME = 64
 """About so many views are encoded in one batch."""
 DENSE = "tokens"
 """Pooling that keeps every token, in half precision."""
+DENSE_FP32 = "tokens_fp32"
+"""Pooling that keeps every token as it is."""
+EVERY = (DENSE, DENSE_FP32)
 
 
 @dataclass(frozen=True, order=True)
 class Kind:
-    """What is kept of a view: the tokens after a block, as one vector or (`DENSE`) all of them."""
+    """What is kept of a view: the tokens after a block, as one vector or (`EVERY`) all of them."""
 
     layer: int
     pool: str
 
     def shape(self, spec: EncoderSpec) -> tuple[int, ...]:
         """Return the shape of one view: (D,), or (N, D) of all tokens in the order of time, height and width."""
-        if self.pool != DENSE:
+        if self.pool not in EVERY:
             return (spec.embed_dim,)
         return (spec.frames // spec.tubelet * (spec.image_size // spec.patch) ** 2, spec.embed_dim)
 
@@ -169,7 +172,7 @@ def _encode(encoder: Encoder, clips_u8: torch.Tensor, run: Run, asked: Asked, na
     with torch.autocast(torch.device(run.device).type, dtype=torch.bfloat16, enabled=run.precision == "bf16"):
         for layer, tokens in zip(layers, _tokens(encoder, clips, layers, asked.norm), strict=True):
             for kind in {kind for kind in asked.kinds if kind.layer == layer}:
-                values = tokens.patch_BTHWD.flatten(1, 3) if kind.pool == DENSE else pool_tokens(tokens, kind.pool)
+                values = tokens.patch_BTHWD.flatten(1, 3) if kind.pool in EVERY else pool_tokens(tokens, kind.pool)
                 found[kind] = _kept(values, kind, spec, names)
     return [found[kind] for kind in asked.kinds]
 

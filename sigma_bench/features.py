@@ -30,6 +30,7 @@ from sigma_bench.encoding import GIVEN_UP, Asked, Kind, batch_size, batches, set
 from sigma_bench.feature_journal import Journal
 from sigma_bench.models.fingerprint import fingerprint
 from sigma_bench.models.pooling import pool_tokens
+from sigma_bench.models.shortened import shortened
 from sigma_bench.progress import Reporter
 
 VERSION = 2
@@ -52,8 +53,8 @@ class Helpers:
 class Features:
     """Features of the samples of an index, in its order, what could not be decoded, and where they came from.
 
-    Pooled ones are (N, V, D) float32, all tokens (N, V, tokens, D) float16. Rows of samples with an error are zero and
-    not to be used: see `ok_N`.
+    Pooled ones are (N, V, D) float32, all tokens (N, V, tokens, D) float16 or float32. Rows of samples with an error
+    are zero and not to be used: see `ok_N`.
     """
 
     values_NVD: np.ndarray
@@ -84,7 +85,7 @@ def extract(
         run: Device, precision, cache folder (`run.folder / "features"`), other processes.
         layer: Block whose tokens are pooled.
         norm: Apply the pretraining norm.
-        pool: "mean" or "cls"; "tokens" keeps all of them.
+        pool: "mean" or "cls"; "tokens" and "tokens_fp32" keep all of them.
     """
     return extract_all(encoder, index, views, run, [Kind(layer, pool)], norm=norm)[0]
 
@@ -101,7 +102,7 @@ def extract_all(
     replaced. With `run.helpers` the work is shared with other processes; on a CPU the values are the same bit by bit.
 
     Args:
-        encoder: The frozen encoder, put in eval mode.
+        encoder: The frozen encoder, put in eval mode. Where the views give fewer frames than it takes, it is shortened.
         index: The samples.
         views: The views of each.
         run: Device, precision, cache folder (`run.folder / "features"`), other processes.
@@ -109,11 +110,12 @@ def extract_all(
         norm: Apply the pretraining norm.
 
     Raises:
-        UserError: The encoder has no such layer, or the disk is too small.
+        UserError: The encoder has no such layer, cannot be shown clips of this length, or the disk is too small.
         FloatingPointError: The encoder gives something that is no number.
     """
     kinds = [settled(kind, encoder.spec) for kind in kinds]
     common = _common(encoder, index, Asked(views, norm, tuple(kinds)), run)
+    encoder = _for(encoder, views)
     wanted = {kind: _of(common, kind) for kind in dict.fromkeys(kinds)}
     places = {kind: _place(run, want) for kind, want in wanted.items()}
     held: dict[str, Features] = run.held if run.held is not None else {}
@@ -157,7 +159,7 @@ def _common(encoder: Encoder, index: Index, asked: Asked, run: Run) -> dict[str,
         "precision": run.precision,
         "device": torch.device(run.device).type,
     }
-    younger = {"count_fps": None, "order": "natural"}  # settings that entries are older than
+    younger = {"count_fps": None, "order": "natural", "frames": ()}  # settings that entries are older than
     common["views"] = {k: v for k, v in common["views"].items() if k not in younger or v != younger[k]}
     return dict(json.loads(json.dumps(common)))
 
@@ -247,7 +249,12 @@ def contribute(encoder: Encoder, message: dict[str, Any], run: Run, ranks: Ranks
         raise UserError(
             f"not what process 0 has: {'; '.join(other)}. All need the same checkpoint, data, versions and settings"
         )
-    return _part(encoder, index, asked, run, folders, ranks)
+    return _part(_for(encoder, asked.views), index, asked, run, folders, ranks)
+
+
+def _for(encoder: Encoder, views: Views) -> Encoder:
+    """Return the encoder for clips as long as the views give; they are known by the one it is made of."""
+    return shortened(encoder, len(views.frames[0])) if views.frames else encoder
 
 
 def _part(

@@ -20,6 +20,7 @@ REGISTRY: dict[str, dict[str, str]] = {
         "knn": "sigma_bench.evaluators.knn:evaluate",
         "finetune": "sigma_bench.evaluators.finetune:evaluate",
         "linear_released": "sigma_bench.evaluators.finetune:evaluate",
+        "segmentation": "sigma_bench.evaluators.segmentation:evaluate",
     },
     "objectives": {
         "sigma": "sigma_bench.pretrain.objectives:Sigma",

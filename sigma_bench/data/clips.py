@@ -197,6 +197,26 @@ def _span(frames: int, stride: int) -> int:
     return (frames - 1) * stride + 1
 
 
+def scattered(n: int, frames: int, rng: np.random.RandomState) -> Indices:
+    """Return different frames drawn from all of a video, in order; a shorter one gives some of them repeatedly.
+
+    Args:
+        n: Frames to draw from.
+        frames: Frames in the clip.
+        rng: Source of the draw.
+
+    Returns:
+        (frames,) indices. Source: the evaluation of Time-Tuning, `generate_indices` of `data_loader.py`, in its mode
+        "uniform".
+
+    Raises:
+        ValueError: A count is below 1.
+    """
+    _positive(n=n, frames=frames)
+    drawn = rng.permutation(n)[:frames] if n >= frames else rng.randint(0, n, frames)
+    return np.sort(drawn).astype(np.int64)
+
+
 def _positive(**counts: int) -> None:
     for name, count in counts.items():
         if count < 1:

@@ -31,10 +31,11 @@ SAMPLINGS = (
     "segments_test",
     "windows_train",
     "windows_test",
+    "given",
 )
-BOXES = ("full", "center", "multi_scale", "random_resized", "random_square")
 SHUFFLE = 2**31
 """Seed word of the order of frames, which so changes no other draw of a clip."""
+BOXES = ("full", "squashed", "center", "multi_scale", "random_resized", "random_square")
 RESIZE_RATIO = (3 / 4, 4 / 3)
 """Aspects that a random resized crop may have."""
 WHERE = ("path", "start", "end", "start_s", "end_s", "fps")
@@ -47,14 +48,15 @@ class ClipRequest:
 
     Attributes:
         path: The file.
-        sampling: Temporal rule, a function of `data.clips`: one of `SAMPLINGS`. Rules that draw give every clip its own
-            draw.
+        sampling: Temporal rule, one of `SAMPLINGS`: a function of `data.clips`, or `given`, the frames of `indices`.
+            Rules that draw give every clip its own draw.
         frames: Frames in a clip.
         stride: Distance between frames; the segment rules have none and ignore it.
         clips: Clips of the file. All of them are decoded in one opening of it.
         repeats: Crops of each clip (repeated sampling): the same frames, decoded once, under boxes and mirrorings of
             their own. The first is that of a request without repeats.
-        box: Spatial rule: full (whole frames, cropped later), center, multi_scale, random_resized or random_square.
+        box: Spatial rule: full (whole frames, cropped later), squashed (whole frames, resized to a square later),
+            center, multi_scale, random_resized or random_square.
         flip: Draw for every clip whether it is mirrored (one half). It is recorded, not carried out: resizing and
             mirroring happen on tensors.
         size: Side the crop is resized to later; multi_scale avoids resizing by a pixel or two.
@@ -71,6 +73,7 @@ class ClipRequest:
         count_fps: Rate at which the sample's frames are counted, whatever the file's: frames and stride are those of
             the sample after it is resampled to it (`spans.at_rate_of`). None counts the file's frames.
         order: How the frames of a clip follow each other, see `data.orders`; `indices` of the record has them so.
+        indices: The frames of the one clip, counted from the sample's first, where `sampling` is `given`.
     """
 
     path: str
@@ -93,6 +96,7 @@ class ClipRequest:
     fps: float | None = None
     count_fps: float | None = None
     order: str = "natural"
+    indices: tuple[int, ...] = ()
 
 
 def where(index: Index) -> Callable[[int], dict[str, Any]]:
@@ -121,8 +125,9 @@ def load_clips(request: ClipRequest) -> tuple[list[np.ndarray], dict[str, Any]]:
 
     Raises:
         DecodeError: The file cannot be decoded, or is a folder that lacks frames where the list counts or times them.
-        UserError: A rule of that name does not exist, the sample starts after the file's end, or it is given in seconds
-            or counted at a rate and nothing says when the frames of the file are shown.
+        UserError: A rule of that name does not exist, the sample starts after the file's end, a frame that is given is
+            not in it, or it is given in seconds or counted at a rate and nothing says when the frames of the file are
+            shown.
     """
     rngs = [_rng((*request.seed, clip)) for clip in range(request.clips)]
     augment = _augmentation(request)
@@ -227,6 +232,12 @@ def _shown(request: ClipRequest, reader: Reader, span: Span) -> Indices:
 
 def _sample(request: ClipRequest, n: int, rngs: list[np.random.RandomState]) -> list[Indices]:
     frames, stride = request.frames, request.stride
+    if request.sampling == "given":
+        if not (len(request.indices) == frames and request.clips == 1 and min(request.indices) >= 0):
+            raise UserError(f"{request.path}: {len(request.indices)} frames given for one clip of {frames}")
+        if max(request.indices) >= n:
+            raise UserError(f"{request.path}: frame {max(request.indices)} is asked for; it has {n}")
+        return [np.array(request.indices, dtype=np.int64)]
     if request.sampling == "dense_test":
         return list(clips.dense_test(n, frames, stride, request.clips))
     if request.sampling == "segments_test":

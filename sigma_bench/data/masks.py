@@ -273,7 +273,7 @@ def _picture(name: str, path: Path, frame: Path, named: set[int] | None, dataset
     except UserError as error:
         yield str(error)
         return
-    size = _size(frame)
+    size = picture_size(frame)
     if size is None:
         yield f"{frame}: the frame cannot be read"
     elif size != mask.shape:
@@ -285,7 +285,7 @@ def _picture(name: str, path: Path, frame: Path, named: set[int] | None, dataset
             yield f"{name}: holds the ids {listed}, which the list of objects does not name"
 
 
-def _size(frame: Path) -> tuple[int, int] | None:
+def picture_size(frame: Path) -> tuple[int, int] | None:
     """Return height and width as the frame's header states them; None where it is no picture."""
     try:
         with files.open(frame) as file, Image.open(file) as picture:

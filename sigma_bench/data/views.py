@@ -13,6 +13,8 @@ from sigma_bench.data.decode.pool import Result
 from sigma_bench.data.index import Index
 from sigma_bench.data.load import ClipRequest, where
 
+GIVEN = "given"
+"""Sampling of frames that the views name themselves, sample by sample."""
 STILL = "still"
 """Sampling of pictures: one frame, of a video one of as many as clips, spread evenly, is shown in all of a clip."""
 DECODER = "auto"
@@ -24,7 +26,7 @@ class Views:
     """Which views of each sample are encoded.
 
     Attributes:
-        sampling: Temporal rule, a name of `data.clips`, or `STILL`.
+        sampling: Temporal rule, a name of `data.clips`, `STILL` or `GIVEN`.
         clips: Temporal clips of a sample.
         crops: Spatial crops of a clip: 1 or 3, or 1 random crop with `box` "random_resized".
         stride: Frames between two frames of a clip.
@@ -33,6 +35,7 @@ class Views:
         seed: Seed of what is random.
         count_fps: Rate at which frames are counted, see `data.load.ClipRequest`; None counts the file's.
         order: How the frames of a clip follow each other, a name of `data.orders`.
+        frames: With `GIVEN` the frames of each sample's one clip, in the order of the index; else empty.
     """
 
     sampling: str
@@ -44,6 +47,7 @@ class Views:
     seed: int
     count_fps: float | None = None
     order: Order = "natural"
+    frames: tuple[tuple[int, ...], ...] = ()
 
     @property
     def count(self) -> int:
@@ -55,10 +59,11 @@ def requests(index: Index, views: Views, spec: EncoderSpec, rows: Sequence[int])
     """Yield the requests of some rows of `index`, in their order; what is random depends on seed and row alone."""
     sample, still = where(index), views.sampling == STILL
     for row in rows:
+        given = tuple(views.frames[row]) if views.sampling == GIVEN else ()
         yield ClipRequest(
             **sample(row),
             sampling="dense_test" if still else views.sampling,
-            frames=1 if still else spec.frames,
+            frames=1 if still else len(given) or spec.frames,
             stride=views.stride,
             clips=views.clips,
             box=views.box,
@@ -68,6 +73,7 @@ def requests(index: Index, views: Views, spec: EncoderSpec, rows: Sequence[int])
             backend=DECODER,
             count_fps=views.count_fps,
             order=views.order,
+            indices=given,
         )
 
 

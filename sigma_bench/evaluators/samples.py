@@ -17,16 +17,33 @@ from sigma_bench.data.index import Index
 
 @dataclass(frozen=True)
 class Lists:
-    """Training and test index of a task, and whether both are the published lists."""
+    """Training index (None: nothing is trained) and test index of a task, and whether they are the published lists."""
 
-    train: Index
+    training: Index | None
     test: Index
     official: bool = False
 
     @property
+    def train(self) -> Index:
+        """The training index.
+
+        Raises:
+            UserError: The task has none.
+        """
+        if self.training is None:
+            raise UserError(f"a task on {self.test.name} without a training list; name one in dataset.train")
+        return self.training
+
+    @property
+    def train_sha256(self) -> str:
+        """Hash of the training list; empty where there is none."""
+        return "" if self.training is None else self.training.sha256
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of a number measured on these lists must know, each once."""
-        return tuple(dict.fromkeys((*self.train.notes, *self.test.notes)))
+        of_training = () if self.training is None else self.training.notes
+        return tuple(dict.fromkeys((*of_training, *self.test.notes)))
 
 
 def dataset_folder(task: Any, run: Run) -> Path:
@@ -44,8 +61,12 @@ def read(task: Any, run: Run) -> Lists:
     `run.limit` keeps the first so many samples of a seeded shuffle of each list.
     """
     folder = dataset_folder(task, run)
-    lists, official = [], True
+    lists: list[Index | None] = []
+    official = True
     for split in (task.dataset.train, task.dataset.test):
+        if split is None:
+            lists.append(None)
+            continue
         fold = task.dataset.split or 1
         index = _read(task.dataset.name, folder, split, fold)
         told = taken_for_official(task.dataset.name, split, fold, index)
@@ -58,7 +79,9 @@ def read(task: Any, run: Run) -> Lists:
         if task.dataset.relabel is not None:
             index = subsets.relabel(index, folder / "factors.csv", task.dataset.relabel)
         lists.append(index)
-    return Lists(lists[0], lists[1], official)
+    training, test = lists
+    assert test is not None
+    return Lists(training, test, official)
 
 
 def _read(name: str, folder: Path, split: str, fold: int) -> Index:

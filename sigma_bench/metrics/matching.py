@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-Rule = Literal["hungarian", "m2o_precision", "m2o_iou", "merged_hungarian"]
-RULES: tuple[Rule, ...] = get_args(Rule)
+Matching = Literal["hungarian", "m2o_precision", "m2o_iou", "merged_hungarian"]
+Rule = Matching | Literal["all_background"]
+RULES: tuple[Matching, ...] = get_args(Matching)
 BACKGROUND = 0
 WIDEST = 1 << 16
 """Labels that lie within so many numbers are counted without being sorted."""
@@ -110,7 +111,7 @@ def match(maps: Labels, masks: Labels, rule: Rule, void: int | None = None) -> M
         rule: `hungarian`: one cluster an id so that the sum of the IoUs is greatest; clusters left over become
             background. `m2o_precision`, `m2o_iou`: each cluster by itself, the id of highest precision (share of the
             cluster) or IoU, of equal ones the lowest. `merged_hungarian`: by precision, then the merged clusters once
-            more one to one.
+            more one to one. `all_background`: none; every pixel is called background, whatever the clusters are.
         void: As in `contingency`.
 
     Raises:
@@ -133,14 +134,11 @@ def matched(table: Contingency, rule: Rule) -> Matched:
         pixels = np.zeros((len(merged), len(table.ids_G)), dtype=np.int64)
         np.add.at(pixels, place, table.pixels_CG)
         given_C = _one_to_one(Contingency(merged, table.ids_G, pixels))[place]
+    elif rule == "all_background":
+        given_C = np.full(len(table.clusters_C), BACKGROUND, dtype=np.int64)
     else:
         raise ValueError(f"no rule '{rule}'; expected one of {', '.join(RULES)}")
     return _compared(table, given_C)
-
-
-def all_background(table: Contingency) -> Matched:
-    """Compare with the ground truth what calls every pixel background, whatever the clusters are."""
-    return _compared(table, np.full(len(table.clusters_C), BACKGROUND, dtype=np.int64))
 
 
 def relabelled(maps: Labels, found: Matched) -> NDArray[np.int64]:

@@ -17,7 +17,9 @@ def done(store: Store, key: Key, lists: Lists) -> Row | None:
     row = store.value(key)
     if row is None or present(lists.test) > row.n_present:
         return None
-    return None if row.train_present is not None and present(lists.train) > row.train_present else row
+    if row.train_present is None or lists.training is None:
+        return row
+    return None if present(lists.training) > row.train_present else row
 
 
 def present(index: Index) -> int:

@@ -21,7 +21,7 @@ from sigma_bench.results import settings
 from sigma_bench.results.row import Key
 from sigma_bench.results.store import Store
 from sigma_bench.runs import data as places
-from sigma_bench.runs import split_mean, variants
+from sigma_bench.runs import floors, split_mean, variants
 from sigma_bench.runs.done import done
 from sigma_bench.runs.fetch import is_address
 from sigma_bench.runs.helping import device_of, help_out, helpers, served
@@ -99,6 +99,11 @@ def _evaluate_all(request: Request, ranks: Ranks) -> int:
                 say(f"{traceback.format_exc()}not run: {name}: {type(error).__name__}: {error}")
                 good, any_ran = False, False
             failed, ran = failed or not good, ran or any_ran
+        for system, named in floors.beside(there):
+            say(system.headline)
+            runs = [replace(run, seed=seed, helpers=None) for seed in range(seeds)]
+            good, _ = _evaluate(system, named, runs, suite, request, store)
+            failed = failed or not good
     for problem in store.problems:
         say(f"note: {problem}")
     return 2 if not ran else 1 if failed else 0

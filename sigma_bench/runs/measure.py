@@ -75,7 +75,7 @@ def key_of(system: Candidate, task: Task, run: Run, request: Request, lists: Lis
         task_version=task.version,
         settings_sha256=settings_sha256(task, run, request.heads, request.reading),
         seed=run.seed,
-        train_sha256=lists.train.sha256,
+        train_sha256=lists.train_sha256,
         test_sha256=lists.test.sha256,
         limit=run.limit,
         metric=task.metric,
@@ -88,7 +88,8 @@ def measure(
     """Measure one task with one seed and store its rows; a failure becomes a row with its error."""
     began = time.perf_counter()
     data = "custom" if request.data == "official" and not lists.official else request.data
-    common = {**_common(system, task, run, suite, request), "data": data, "train_present": present(lists.train)}
+    trained = None if lists.training is None else present(lists.training)
+    common = {**_common(system, task, run, suite, request), "data": data, "train_present": trained}
     marks = (*system.marks, *(f"{SETTING}{s}" for s in task.resolved.sets))
     content = settings_of(task, run, request.heads, request.reading)
     kept = {"settings": settings.save(store.folder, content, load.dump(task))}

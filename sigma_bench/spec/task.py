@@ -11,12 +11,14 @@ from sigma_bench.contracts import Order
 from sigma_bench.spec.base import Count, Floats, Resolved, Spec, Text, Texts
 from sigma_bench.spec.problems import nearest
 from sigma_bench.spec.task_finetune import Finetune
+from sigma_bench.spec.task_segmentation import Segmentation
 
 BLOCKS: dict[str, tuple[str, ...]] = {
     "linear": ("probe",),
     "knn": ("probe", "knn"),
     "finetune": ("finetune",),
     "linear_released": ("finetune",),
+    "segmentation": ("segmentation",),
 }
 """Evaluator -> blocks of settings that it needs; what is shared stands in `probe`, `clips` and `views`."""
 METRICS: dict[str, tuple[str, ...]] = {
@@ -24,8 +26,11 @@ METRICS: dict[str, tuple[str, ...]] = {
     "knn": ("knn_top1",),
     "finetune": ("top1", "mean_class_acc"),
     "linear_released": ("top1",),
+    "segmentation": ("miou",),
 }
 """Evaluator -> metrics that its tasks may be named for."""
+UNTRAINED = frozenset({"segmentation"})
+"""Evaluators that train nothing: their tasks have no training list and no views."""
 
 
 class Dataset(Spec):
@@ -33,7 +38,8 @@ class Dataset(Spec):
 
     name: Text
     """A reader of the registry, an outside package's, or MODULE:OBJECT."""
-    train: Text
+    train: Text | None = None
+    """Null where nothing is trained (`UNTRAINED`)."""
     test: Text
     split: Count | None = None
     """Number of the official split (fold), where there are several."""
@@ -64,9 +70,9 @@ class Clips(Spec):
     frames: Count
     """Frames of a clip; an encoder of another number keeps the time span of frames x stride."""
     stride: Count
-    sampling: Literal["dense", "segments", "still"]
-    """Windows of frames x stride, one frame of each of equal parts, or one frame repeated (pictures); the last two
-    have no stride."""
+    sampling: Literal["dense", "segments", "still", "scattered"]
+    """Windows of frames x stride, one frame of each of equal parts, one frame repeated (pictures), or frames drawn from
+    all of the video and put in order; the last three have no stride."""
     order: Order = "natural"
     """How the frames of a clip are shown: as they are, shuffled (seeded, clip by clip), reversed, or the middle one all
     the time (frozen). The frames are the same in each."""
@@ -138,10 +144,12 @@ class Task(Spec):
     """The only data this task exists for; null: all."""
     dataset: Dataset
     clips: Clips
-    views: Views
+    views: Views | None = None
+    """Null where nothing is trained (`UNTRAINED`)."""
     probe: Probe | None = None
     knn: Neighbours | None = None
     finetune: Finetune | None = None
+    segmentation: Segmentation | None = None
     options: dict[Text, bool | int | float | str] = {}
     """Settings of an evaluator from another package; our own have blocks of their own."""
     cost: Text
@@ -174,6 +182,15 @@ class Task(Spec):
             raise ValueError(
                 f"evaluator {self.evaluator} shows clips as they are; leave out clips.order and train_order"
             )
+        own, trains = not registry.origin("evaluators", self.evaluator), self.evaluator not in UNTRAINED
+        if own and trains and (self.dataset.train is None or self.views is None):
+            what = "dataset.train" if self.dataset.train is None else "the block views"
+            raise ValueError(f"evaluator {self.evaluator} needs {what}")
+        if own and not trains and (self.dataset.train is not None or self.views is not None):
+            what = "the block views" if self.dataset.train is None else "dataset.train"
+            raise ValueError(f"evaluator {self.evaluator} trains nothing; leave out {what}")
+        if (self.clips.sampling == "scattered") != (self.segmentation is not None):
+            raise ValueError("clips.sampling scattered and the block segmentation go together: give both or neither")
         if self.options and not registry.origin("evaluators", self.evaluator):
             raise ValueError(f"options are for evaluators of other packages; {self.evaluator} takes none")
         return self

@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sigma_bench.data import boxes, clips
@@ -132,3 +132,20 @@ def test_windows_test_ends_with_the_video():
     assert clips.windows_test(3, 4, 2, 2).tolist() == [[0, 2, 2, 2]] * 2
     with pytest.raises(ValueError, match="stride is 0"):
         clips.windows_test(3, 4, 0, 2)
+
+
+@settings(deadline=None, max_examples=60)
+@given(n=st.integers(1, 60), frames=st.integers(1, 20), seed=st.integers(0, 99))
+def test_scattered_frames_are_different_sorted_and_from_all_of_the_video(n, frames, seed):
+    found = clips.scattered(n, frames, np.random.RandomState(seed))
+    assert found.dtype == np.int64
+    assert len(found) == frames
+    assert (np.diff(found) >= 0).all()
+    assert 0 <= found[0] <= found[-1] < n
+    assert len(set(found.tolist())) == frames or n < frames
+
+
+def test_scattered_frames_cover_all_places_alike():
+    counts = np.bincount(np.concatenate([clips.scattered(20, 4, np.random.RandomState(s)) for s in range(3000)]))
+    assert len(counts) == 20
+    assert counts.min() > 500

@@ -74,7 +74,7 @@ def test_crops_are_cut_at_the_recorded_boxes(film, box):
         assert array.shape == (8, h, w, 3)
         assert array[0, :, 0, 1].tolist() == list(range(y, y + h))
         assert array[0, 0, :, 2].tolist() == list(range(x, x + w))
-    assert len(set(info["boxes"])) == (1 if box in ("full", "center") else 5)
+    assert len(set(info["boxes"])) == (1 if box in ("full", "squashed", "center") else 5)
     assert info["boxes"][0] == {"full": (0, 0, 30, 40), "center": (0, 5, 30, 30)}.get(box, info["boxes"][0])
 
 
@@ -169,7 +169,23 @@ def test_frames_without_times_follow_at_the_rate_of_the_list(film):
             load_clips(replace(REQUEST, start_s=1.0, end_s=2.0, fps=fps))
 
 
-@pytest.mark.parametrize("sampling", load.SAMPLINGS)
+def test_given_frames_are_shown_in_their_order_and_counted_from_the_sample(film):
+    request = replace(REQUEST, sampling="given", indices=(7, 7, 2, 30), frames=4, clips=1)
+    arrays, info = load_clips(request)
+    assert arrays[0][:, 0, 0, 0].tolist() == [7, 7, 2, 30]
+    assert info["short"]
+    assert load_clips(replace(request, start=10))[1]["indices"] == [[17, 17, 12, 40]]
+    for change, said in (
+        ({"indices": (1, 2)}, "2 frames given for one clip of 4"),
+        ({"clips": 2}, "4 frames given for one clip of 4"),
+        ({"indices": (0, 1, 2, -1)}, "4 frames given"),
+        ({"indices": (0, 1, 2, 100)}, "frame 100 is asked for; it has 100"),
+    ):
+        with pytest.raises(UserError, match=said):
+            load_clips(replace(request, **change))
+
+
+@pytest.mark.parametrize("sampling", [name for name in load.SAMPLINGS if name != "given"])
 def test_a_picture_is_a_clip_that_stands_still(tmp_path, sampling):
     pixels = np.random.default_rng(0).integers(0, 255, (12, 20, 3), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "a.png")

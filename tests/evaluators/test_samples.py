@@ -28,10 +28,10 @@ def test_lists_that_agree_pass():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"train": index([])}, "linear/toy: list 'train' of toy in /data is empty"),
+        ({"training": index([])}, "linear/toy: list 'train' of toy in /data is empty"),
         ({"test": index([], split="test")}, "linear/toy: list 'test' of toy in /data is empty"),
         ({"test": index([0, -1, -1], split="test")}, "'test' .* 2 of 3 samples have no label, the first is v1"),
-        ({"train": index([1, 1])}, "all 2 samples of list 'train' of toy are of class 'b'"),
+        ({"training": index([1, 1])}, "all 2 samples of list 'train' of toy are of class 'b'"),
         (
             {"test": index([0], ("a", "b", "c"), "test")},
             "has 2 classes, 'test' has 3; class 2 is missing in one and c in",
@@ -46,6 +46,14 @@ def test_lists_that_agree_pass():
 def test_lists_that_do_not_are_told_apart(change, said):
     with pytest.raises(UserError, match=said):
         check(TASK, replace(GOOD, **change))
+
+
+def test_a_task_that_trains_nothing_has_no_training_list():
+    bare = Lists(None, GOOD.test)
+    assert bare.train_sha256 == ""
+    assert bare.notes == ()
+    with pytest.raises(UserError, match="a task on toy without a training list"):
+        check(TASK, bare)
 
 
 @pytest.mark.parametrize(("label", "kind"), [("b", "str"), (0.5, "float"), (2**70, "int")])

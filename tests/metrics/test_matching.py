@@ -10,7 +10,6 @@ from hypothesis.extra import numpy as arrays
 
 from sigma_bench.metrics.matching import (
     RULES,
-    all_background,
     contingency,
     match,
     matched,
@@ -136,7 +135,7 @@ def test_void_pixels_are_in_no_count():
 
 def test_everything_background():
     table = contingency(np.array([3, 3, 5, 5]), np.array([0, 1, 1, 2]))
-    found = all_background(table)
+    found = matched(table, "all_background")
     assert found.ious.tolist() == [0.25, 0, 0]
     assert found.miou() == pytest.approx(1 / 12)
     assert found.miou(False) == 0
