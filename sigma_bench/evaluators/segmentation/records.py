@@ -18,8 +18,8 @@ from sigma_bench.models.floors import Floor
 
 FIRST = "miou"
 """The metric of the task: with the first number of clusters and the first reduction."""
-LISTS = ("ids", "pixels", "frames")
-"""Columns of a record that hold several numbers."""
+TOLD = ("davis_j", "davis_f", "cluster_changes")
+"""Further metrics, means over the clips that have them."""
 
 
 class Clip(Protocol):
@@ -66,14 +66,11 @@ def metrics(found: Sequence[Clip], settings: Any, over_set: Mapping[str, float])
         size = BATCH if settings.average == "batch16" else len(values)
         made[name] = mean_of_batches(values, size) if values else float("nan")
         made[f"{name}_missing_wrong"] = sum(values) / len(found)
-    objects = [(record["objects"], record) for record in good if record["objects"]]
-    for name in ("davis_j", "davis_f"):
-        values = [count * record[name] for count, record in objects]
-        made[name] = float(np.sum(values) / np.sum([count for count, _ in objects])) if values else float("nan")
-    changing = [r["cluster_changes"] for r in good if np.isfinite(r["cluster_changes"])]
-    made["cluster_changes"] = float(np.mean(changing)) if changing else float("nan")
-    told = ("davis_j", "davis_f", "cluster_changes")
-    return {name: value for name, value in made.items() if name not in told or np.isfinite(value)}
+    for name in TOLD:
+        values = [record[name] for record in good if np.isfinite(record[name])]
+        if values:
+            made[name] = float(np.mean(values))
+    return made
 
 
 def frame(index: Index, found: Sequence[Clip]) -> pd.DataFrame:
@@ -88,7 +85,7 @@ def frame(index: Index, found: Sequence[Clip]) -> pd.DataFrame:
                 "id": clip.name,
                 "group": groups[clip.row],
                 "value": record.pop(FIRST, float("nan")),
-                "value_nobg": record.pop(f"{FIRST}_nobg", float("nan")),
+                f"{FIRST}_nobg": record.pop(f"{FIRST}_nobg", float("nan")),
                 "k": record.pop("k", 0),
                 "objects": record.pop("objects", 0),
                 "ids": record.pop("ids", []),
