@@ -51,8 +51,9 @@ def evaluate(encoder: Encoder, task: Any, run: Run) -> Evaluation:
     """Return the mIoU (percent) of `encoder` and one record a clip.
 
     Metrics: `miou` with the first of the task's numbers of clusters and reductions, `miou_k10`, `miou_unreduced` and so
-    on with the others; each also without background (`_nobg`). Besides `davis_j` and `davis_f`, means over clips of the means
-    over their objects, and `cluster_changes`, the share of pixels whose cluster changes between neighbouring maps.
+    on with the others; each also without background (`_nobg`). Besides `davis_j` and `davis_f`, means over clips of
+    the means over their objects, and `cluster_changes`, the share of pixels whose cluster changes between neighbouring
+    maps.
 
     Args:
         encoder: Stays frozen, in eval mode; or a floor.
