@@ -60,8 +60,8 @@ eval: install ## evaluate CKPT on SUITE
 tables: install ## draw the tables from results/rows
 	$(RUN) tables $(ARGS)
 
-report: install ## all tables of results/rows in every format
-	$(RUN) tables --format md --format tex --format csv --format html $(ARGS)
+report: install ## one page of everything measured: results/report.html
+	$(RUN) report --results $(RESULTS)/rows --out $(RESULTS)/report.html $(ARGS)
 
 compare: install ## evaluate CKPTS on SUITE, then draw the tables: make compare CKPTS="a.pth b.pth" DATA=official
 	@test -n "$(CKPTS)" || { echo 'make compare: no checkpoints; name some: make compare CKPTS="a.pth b.pth"' >&2; exit 2; }

@@ -137,6 +137,27 @@ def tables(
         typer.echo(line)
 
 
+@app.command(
+    epilog="Examples: sigma-bench report | sigma-bench report --runs runs/a runs/b --out report.html | "
+    "sigma-bench report --results other/rows"
+)
+def report(
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The page")] = Path("results/report.html"),
+    results: Results = Path("results/rows"),
+    runs: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Run folders with training curves; default: runs/* that were measured"),
+    ] = None,
+    figures: Annotated[Path, typer.Option(help="Folder of pictures to show, where it is there")] = Path("figures"),
+) -> None:
+    """Write everything that was measured as one page: tables, charts, curves, where each value comes from."""
+    from sigma_bench.runs.report import Request
+    from sigma_bench.runs.report import report as run
+
+    for line in run(Request(out, results, runs or [], figures)):
+        typer.echo(line)
+
+
 @app.command(name="list", epilog="Example: sigma-bench list recipes")
 def list_(
     kind: Annotated[str, typer.Argument(help="recipes, suites, tasks, evaluators, datasets, models, decoders or zoo")],
@@ -208,17 +229,17 @@ def _fail(text: str, code: int) -> NoReturn:
 
 
 def spread(arguments: list[str]) -> list[str]:
-    """Return the arguments with `--ckpt A B` (and `--task`, `--table`, `--format`) written as `--ckpt A --ckpt B`.
+    """Return the arguments with `--ckpt A B` (`--task`, `--table`, `--format`, `--runs`) as `--ckpt A --ckpt B`.
 
     So a shell pattern works: `--ckpt runs/*`. Those commands take no positional arguments.
     """
-    if not arguments or arguments[0] not in ("eval", "tables", "plan"):
+    if not arguments or arguments[0] not in ("eval", "tables", "plan", "report"):
         return arguments
     out: list[str] = []
     option = ""
     for argument in arguments:
         if argument.startswith("-"):
-            option = argument if argument in ("--ckpt", "--task", "--table", "--format") else ""
+            option = argument if argument in ("--ckpt", "--task", "--table", "--format", "--runs") else ""
         elif option and out[-1] != option:
             out.append(option)
         out.append(argument)

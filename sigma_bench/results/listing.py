@@ -120,7 +120,7 @@ def plainly(text: str) -> str:
 
 def short(row: Row) -> str:
     """Return the beginning of the hash in a row's id."""
-    return row.id.rpartition("-")[2][:SHORT]
+    return row.digest[:SHORT]
 
 
 def as_json(found: Iterable[Listed], problems: Iterable[Problem]) -> str:

@@ -34,18 +34,25 @@ def suites(rows: Iterable[Row], layout: Layout, data: Data, known: Mapping[str, 
     """Return one table for each suite whose tasks have rows of `data`, whichever suite they were measured in.
 
     A measurement is made once and then skipped by every other suite, so the suite a row names does not tell to which
-    it belongs. Rows whose tasks are in none stand under the suite that they name.
+    it belongs. A suite that no row names is left out where others show all of its tasks that were measured. Rows whose
+    tasks are in none stand under the suite that they name. The suite with most measured tasks comes first.
     """
-    rows = [row for row in rows if row.data == data]
-    found = {name: [row for row in rows if row.task in set(suite.tasks)] for name, suite in known.items()}
-    placed = {task for suite in known.values() for task in suite.tasks}
+    by_task: dict[str, list[Row]] = {}
     for row in rows:
-        if row.task not in placed:
-            found.setdefault(row.suite, []).append(row)
+        if row.data == data:
+            by_task.setdefault(row.task, []).append(row)
+    named = {row.suite for members in by_task.values() for row in members}
+    tasks = {name: [task for task in suite.tasks if task in by_task] for name, suite in known.items()}
+    found, shown = {}, set[str]()
+    for name in sorted(known, key=lambda name: (name not in named, -len(tasks[name]), name)):
+        if tasks[name] and (name in named or not shown.issuperset(tasks[name])):
+            found[name] = [row for task in tasks[name] for row in by_task[task]]
+            shown.update(tasks[name])
+    for row in (row for task, members in by_task.items() if task not in shown for row in members):
+        found.setdefault(row.suite, []).append(row)
     return [
         _table(f"{data}_suite_{name}", f"Suite {name}", known[name].title if name in known else "", members, layout)
         for name, members in found.items()
-        if members
     ]
 
 

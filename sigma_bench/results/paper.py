@@ -17,6 +17,8 @@ from sigma_bench.spec.zoo import Entry
 
 LONGEST_REASON = 20
 """Characters of a reason that a cell can hold; a longer one stands in a footnote."""
+OTHER_PROTOCOL = "sigma-bench protocol: "
+"""Begins the heading of lines that no printed value can be compared with."""
 FACTS = {"dataset": "Data set", "task": "Kind", "eval": "Metric"}
 
 _SYSTEM = attrgetter(*System._fields)
@@ -99,7 +101,7 @@ class _Builder:
             scopes.setdefault("" if self.lay.bold_scope == "table" else unmatched.label, []).extend(unmatched.lines)
             self.table.blocks.append(unmatched)
         for protocol, measured in sorted(others.items()):
-            block = Block(f"sigma-bench protocol: {protocol}")
+            block = Block(OTHER_PROTOCOL + protocol)
             for found in self._measured(measured, joined=False).values():
                 block.lines += found
             scopes[block.label] = block.lines

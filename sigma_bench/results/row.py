@@ -245,10 +245,14 @@ class Row(BaseModel):
         return Key._make(key_of(self))
 
     @property
+    def digest(self) -> str:
+        """Hash of key and time, 16 hexadecimal digits."""
+        return hashlib.sha256(json.dumps([*key_of(self), self.measured_at]).encode()).hexdigest()[:16]
+
+    @property
     def id(self) -> str:
         """Name for files of this row: task and metric in plain letters, the hash of key and time."""
-        digest = hashlib.sha256(json.dumps([*self.key, self.measured_at]).encode()).hexdigest()[:16]
-        return re.sub(r"[^A-Za-z0-9]+", "-", f"{self.task}-{self.metric}").strip("-")[:60] + f"-{digest}"
+        return re.sub(r"[^A-Za-z0-9]+", "-", f"{self.task}-{self.metric}").strip("-")[:60] + f"-{self.digest}"
 
 
 _ALL: Final = set(Row.model_fields)

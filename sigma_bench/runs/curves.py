@@ -68,7 +68,7 @@ def curves(request: Request) -> Path:
     file, form = _file(request)
     if request.axis not in ("step", "epoch"):
         raise UserError(f"--x {request.axis}: expected step or epoch")
-    runs = [read(path, label) for path, label in zip(request.runs, _labels(request.runs), strict=True)]
+    runs = [read(path, label) for path, label in zip(request.runs, labels(request.runs), strict=True)]
     if request.rows is not None:
         for path, run in zip(request.runs, runs, strict=True):
             _measured(path, run, request.rows)
@@ -117,7 +117,7 @@ def read(path: Path, label: str) -> Curves:
     return run
 
 
-def _labels(paths: Sequence[Path]) -> list[str]:
+def labels(paths: Sequence[Path]) -> list[str]:
     """Return a short name of each run: its folder's, with as many folders above as tell it from the others."""
     whole = [(p if p.is_dir() or p.name != log.NAME else p.parent).resolve().parts for p in paths]
     for count in range(1, max((len(parts) for parts in whole), default=1) + 1):
