@@ -16,8 +16,8 @@ const all = (selector) => [...document.querySelectorAll(selector)].filter((node)
 const choose = (select, value) => { select.value = value; select.dispatchEvent(new Event('change')); };
 const numbers = (bodies, column) => [...bodies].map((body) =>
   [...body.querySelectorAll(`td:nth-child(${column})[data-v]`)].map((td) => Number(td.dataset.v)));
-const filled = (bodies, column) => [...bodies].map((body) =>
-  [...body.querySelectorAll('tr:not(.block)')].map((tr) => tr.querySelector(`td:nth-child(${column})[data-v]`) !== null));
+const filled = (bodies, column) => [...bodies].map((body) => [...body.querySelectorAll('tr:not(.block)')].map((tr) =>
+  tr.querySelector(`td:nth-child(${column})[data-v]`) !== null));
 const facts = () => Object.fromEntries([...document.querySelectorAll('dialog .facts tr')].map((tr) =>
   [tr.cells[0].firstChild.textContent, tr.cells[1].textContent]));
 """

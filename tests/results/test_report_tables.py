@@ -71,12 +71,20 @@ def test_charts_have_values_whiskers_and_what_is_behind_them(layout, values, mak
     assert [rows[n].value for n in cell["b"]] == [20.5]
     assert dino["cells"][5] is None  # it failed
     cell = mlp["cells"][0]
-    assert (cell["w"], cell["n"], len(cell["b"])) == ("d", 3, 3)
-    assert (cell["lo"], cell["hi"]) == pytest.approx((19.0, 20.4))
+    assert (cell["w"], cell["n"], len(cell["b"])) == ("i", 3, 3)
+    assert cell["lo"] < cell["v"] < cell["hi"]
     assert by_label["videomae_k400_b800"]["cells"][2]["apart"] == 1  # limited
     assert {line["other"] for line in chart["lines"] if line["protocol"].endswith("linear")} == {True}
     printed = next(line for line in chart["lines"] if line["kind"] == "published")
     assert values.values[printed["cells"][0]["b"][0] - len(rows)].value == str(printed["cells"][0]["v"])
+
+
+def test_without_intervals_the_whiskers_are_the_deviation_over_measurements(layout, values, make_row):
+    rows = [make_row(value=value, seed=seed, system="mine") for seed, value in enumerate((19.0, 20.0, 21.0))]
+    chart = report_tables.chart(tables.build("T1", rows, values, layout), {}, {}, {})
+    (cell,) = [line["cells"][0] for line in chart["lines"] if line["kind"] == "measured"]
+    assert (cell["w"], cell["n"]) == ("d", 3)
+    assert (cell["lo"], cell["hi"]) == pytest.approx((19.0, 21.0))
 
 
 def test_a_suite_shows_the_printed_value_that_a_table_of_the_paper_sets_beside_a_row(layout, values, make_row):

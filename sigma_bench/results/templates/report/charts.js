@@ -8,7 +8,7 @@ const CONTEXT = 60;
 const whiskerWords = (cells) => {
   const kinds = new Set(cells.map((cell) => cell.w).filter(Boolean));
   const words = [];
-  if (kinds.has('i')) words.push('solid whiskers: 95 % interval over test samples');
+  if (kinds.has('i')) words.push('solid whiskers: 95 % interval');
   if (kinds.has('d')) words.push('dashed whiskers: ± standard deviation over n measurements');
   if (!kinds.size) words.push('no interval is known');
   return words;
