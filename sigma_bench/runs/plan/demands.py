@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sigma_bench.contracts import Encoder, UserError
+from sigma_bench.data.views import Views
 from sigma_bench.evaluators import frozen
 from sigma_bench.runs.plan.sizes import Size, size_of
 from sigma_bench.runs.plan.stages import FLOAT, Job, Stage, checkpoints
@@ -102,6 +103,15 @@ def _judged(select: str, epochs: int, tested: int, held: int) -> int:
     return {"last": 0, "held_out": epochs * held, "paper_compat": epochs * tested}[select]
 
 
+def _maps(task: Task, encoder: Encoder, find: Find) -> tuple[Stage, ...]:
+    """Dense features of one clip a video; k-means on them takes seconds."""
+    count = find(task.dataset.test).count
+    views = Views("segments_test", 1, 1, 1, "full", flip=False, seed=0)
+    what = f"dense features of {task.dataset.name} {task.dataset.test}"
+    frames = min(task.clips.frames, encoder.spec.frames)
+    return (Stage(what, task.dataset.name, task.dataset.test, count, views, count, frames=frames),)
+
+
 def _splits(task: Task) -> tuple[str, str]:
     return str(task.dataset.train), task.dataset.test
 
@@ -110,6 +120,7 @@ DEMANDS: dict[str, Callable[[Task, Encoder, Find], tuple[Stage, ...]]] = {
     "linear": _features,
     "knn": _features,
     "finetune": _training,
+    "segmentation": _maps,
 }
 """Evaluator -> its stages."""
 
