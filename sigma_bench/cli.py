@@ -38,6 +38,9 @@ app.command(name="plan", epilog=PLAN_EXAMPLES)(plan)
 ENVIRONMENT = (EACCES, EDQUOT, EEXIST, EISDIR, ENAMETOOLONG, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS)
 """What the operating system refuses because of a path or a disk: for the user to mend, so told without a traceback."""
 
+SEVERAL = ("eval", "tables", "plan", "report")
+"""Commands with options that take several values; so does `figures segments`."""
+
 INTERRUPTED = 130
 """Exit code after Ctrl-C."""
 
@@ -233,7 +236,7 @@ def spread(arguments: list[str]) -> list[str]:
 
     So a shell pattern works: `--ckpt runs/*`. Those commands take no positional arguments.
     """
-    if not arguments or arguments[0] not in ("eval", "tables", "plan", "report"):
+    if not arguments or (arguments[0] not in SEVERAL and arguments[:2] != ["figures", "segments"]):
         return arguments
     out: list[str] = []
     option = ""

@@ -167,9 +167,68 @@ def prototypes_(
     typer.echo(str(run(request)))
 
 
+@figures_app.command(
+    name="segments",
+    epilog="Examples: sigma-bench figures segments --ckpt videomae.pth sigma_dino.pth --clips camel,horsejump-high | "
+    "sigma-bench figures segments --ckpt random:nano --data miniature --out s.png",
+)
+def segments_(
+    ckpt: Annotated[list[str], typer.Option(help="One row each; whatever eval takes; repeatable")],
+    clips: Annotated[
+        str, typer.Option(help="Names with commas between; default: camel,horsejump-high or the first two")
+    ] = "",
+    data: Annotated[str, typer.Option(help="davis, another data set, miniature (of DAVIS), or a folder")] = "davis",
+    split: Split = None,
+    data_root: DataRoot = None,
+    labels: Annotated[str, typer.Option(help="Of the rows, with commas between them")] = "",
+    k: Annotated[str, typer.Option("--k", help="Clusters, or ids: as many as the masks of a clip have")] = "6",
+    frames: Annotated[
+        int | None, typer.Option(min=2, help="Frames of a clip; default: all that every encoder takes")
+    ] = None,
+    pca: Annotated[int, typer.Option(min=0, help="Principal components of the features; 0: all, as they are")] = 50,
+    resolution: Annotated[int, typer.Option(min=2, max=224, help="Side of the maps that are clustered")] = 28,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the frames and of k-means")] = 0,
+    family: Annotated[str | None, typer.Option(help="Family of the checkpoints where keys cannot tell")] = None,
+    heads: Annotated[int | None, typer.Option(help="Attention heads where the shapes cannot tell")] = None,
+    columns: Columns = 2,
+    out: PaperFigure = None,
+    format: PaperFormat = "",
+    device: Device = "auto",
+    specs: Annotated[Path | None, typer.Option(help="Folder of own specs, whose zoo is tried first")] = None,
+) -> None:
+    """Draw clusters of dense features, a row an encoder, the masks in the last (Figure 3)."""
+    from sigma_bench.runs.segment_maps import Clustering
+    from sigma_bench.runs.segments import Request
+    from sigma_bench.runs.segments import segments as run
+
+    request = Request(
+        ckpt,
+        clips=_words(clips),
+        data=data,
+        split=split,
+        data_root=data_root,
+        labels=_words(labels),
+        k=k,
+        frames=frames,
+        clustering=Clustering(pca or None, resolution, seed),
+        family=family,
+        heads=heads,
+        columns=columns,
+        out=out,
+        form=format,
+        device=device,
+        specs=specs,
+    )
+    typer.echo(str(run(request)))
+
+
+def _words(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 def _numbers(option: str, text: str) -> list[int]:
     """Return numbers that are written with commas between them."""
-    parts = [part.strip() for part in text.split(",") if part.strip()]
+    parts = _words(text)
     if not all(part.isascii() and part.isdecimal() and len(part) < 10 for part in parts):
         raise UserError(f"{option} {text}: expected whole numbers with commas between them, such as 3,17")
     return [int(part) for part in parts]
