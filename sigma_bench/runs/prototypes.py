@@ -125,7 +125,7 @@ class _Clips:
             )
             arrays, info = self._middle(one, fitting)
         if info["short"] and not again:
-            say(f"{one.name}: {info['used']} frames are fewer than {frames}; the last one stands more than once")
+            say(f"{one.name}: fewer frames ({info['used']}) than {frames}; the last one stands more than once")
         self.facts[number] = {
             **{"name": one.name, "file": str(one.media), "frames": info["indices"][0]},
             **{"stride": fitting, "repeats_frames": info["short"]},

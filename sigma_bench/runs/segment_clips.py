@@ -13,6 +13,7 @@ from sigma_bench.contracts import UserError
 from sigma_bench.data import clips, masks
 from sigma_bench.data.decode.errors import DecodeError
 from sigma_bench.data.decode.recent import recent
+from sigma_bench.evaluators.segmentation.clips import draw
 from sigma_bench.runs.data import TRAINING_DECODER
 from sigma_bench.runs.sequences import Sequence
 
@@ -67,8 +68,7 @@ def read_clip(sequence: Sequence, count: int, seed: int) -> SegmentClip:
         raise UserError(f"{error.path}: {error.reason}") from error
     try:
         files = _mask_files(sequence, reader.count)
-        pool = sorted(files) if len(files) >= min(count, reader.count) else list(range(reader.count))
-        indices = _drawn(pool, count, seed, sequence.name)
+        indices = _drawn(sequence, sorted(files), reader.count, count, seed)
         unique = sorted(set(indices))
         pixels = reader.frames(unique)
     except DecodeError as error:
@@ -84,8 +84,14 @@ def read_clip(sequence: Sequence, count: int, seed: int) -> SegmentClip:
     return SegmentClip(sequence, indices, frames, [found.get(n) for n in indices])
 
 
-def _drawn(pool: list[int], count: int, seed: int, name: str) -> list[int]:
-    rng = np.random.RandomState(np.random.SeedSequence((seed, zlib.crc32(name.encode()))).generate_state(4))
+def _drawn(sequence: Sequence, masked: list[int], length: int, count: int, seed: int) -> list[int]:
+    """Return which frames are drawn: of a data set with masks, those that its evaluation measures."""
+    if sequence.index is not None and sequence.masks is not None:
+        drawn = draw(sequence.index, sequence.row, frames=count, shown=count, seed=seed, must={})
+        return list(drawn.positions)
+    pool = masked if len(masked) >= min(count, length) else list(range(length))
+    words = (seed, zlib.crc32(sequence.name.encode()))
+    rng = np.random.RandomState(np.random.SeedSequence(words).generate_state(4))
     return [pool[place] for place in clips.scattered(len(pool), count, rng)]
 
 

@@ -15,6 +15,9 @@ from sigma_bench.data import transforms
 from sigma_bench.metrics.cluster_maps import Maps, Settings, cluster_clips, reduced
 from sigma_bench.metrics.resampling import upsampled
 
+KMEANS_SEED = 1
+"""The seed is added to it, as in the tasks of segmentation."""
+
 
 @dataclass(frozen=True)
 class Clustering:
@@ -80,7 +83,9 @@ def soft_maps(encoder: Encoder, frames: NDArray[np.uint8], k: int, clustering: C
     if not bool(tokens_THWD.isfinite().all()):
         raise UserError(f"{spec.family} {spec.backbone}: its features are not finite; are its weights damaged?")
     features_THWD = reduced([tokens_THWD.cpu()], clustering.components)[0]
-    made = cluster_clips([features_THWD], [k], clustering.resolution, [clustering.seed], clustering.kmeans)[0]
+    made = cluster_clips(
+        [features_THWD], [k], clustering.resolution, [KMEANS_SEED + clustering.seed], clustering.kmeans
+    )[0]
     return SoftMaps(made.maps_THW, distances(features_THWD, made.maps_THW, k))
 
 

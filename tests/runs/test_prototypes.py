@@ -194,7 +194,7 @@ def test_a_short_video_is_taken_at_a_smaller_stride(root, tmp_path, capsys):
     for number in range(3):
         shutil.copy(root / f"my clip/{number:05d}.png", tmp_path / "few")
     _, facts, said = figure(*arguments[:3], tmp_path / "few", *arguments[4:], capsys=capsys)
-    assert "few: 3 frames are fewer than 8; the last one stands more than once" in said
+    assert "few: fewer frames (3) than 8; the last one stands more than once" in said
     assert facts["clips"][0]["repeats_frames"] is True
 
 

@@ -132,6 +132,32 @@ def test_colours_over_frames_are_those_of_the_masks(root, encoder, tmp_path, cap
             assert np.abs(seen - expected).max() <= 2
 
 
+def test_void_and_frames_without_a_mask_are_shown_as_they_are(tmp_path, capsys, monkeypatch):
+    kept = drawn(monkeypatch)
+    rng = np.random.default_rng(0)
+    for number in range(8):
+        for kind in ("JPEGImages", "Annotations"):
+            (tmp_path / "c" / kind).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(tmp_path / f"c/JPEGImages/{number}.png")
+    mask = np.zeros((32, 32), np.uint8)
+    mask[:16], mask[16:, :16] = 255, 1
+    Image.fromarray(mask).save(tmp_path / "c/Annotations/0.png")
+    _, facts, _ = figure(
+        *("--ckpt", "random:nano", "--data", tmp_path / "c", "--out", tmp_path / "a.png"), capsys=capsys
+    )
+    sizes, _, rows = kept[0]
+    first, later = rows[-1].clips[0][:2]
+    frames = [segment_figure.scaled(np.asarray(Image.open(tmp_path / f"c/JPEGImages/{n}.png")), sizes.pixels(0))
+              for n in facts["clips"][0]["frames_shown"]]  # fmt: skip
+    half = len(first) // 2
+    assert np.array_equal(first[: half - 1], frames[0][: half - 1])
+    seen = overlay(first, frames[0])[half + 1 :]
+    assert np.abs(seen[:, : half - 1] - PALETTE[1]).max() <= 2
+    assert np.abs(seen[:, half + 1 :] - PALETTE[0]).max() <= 2
+    assert np.array_equal(later, frames[1])
+    assert facts["clips"][0]["ids_change"] is None
+
+
 def test_flicker_is_the_share_of_pixels_that_change(root, encoder, tmp_path, capsys, monkeypatch):
     made = []
     real = segments.soft_maps
