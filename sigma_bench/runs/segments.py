@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from sigma_bench import __version__
-from sigma_bench.contracts import UserError
+from sigma_bench.contracts import Encoder, UserError
 from sigma_bench.data.masks import VOID
+from sigma_bench.data.miniatures.publish import generated
 from sigma_bench.metrics.cluster_maps import changes, over_frames
 from sigma_bench.metrics.resampling import nearest
-from sigma_bench.models.shortened import shortened
+from sigma_bench.models.shortened import longest, shortened
 from sigma_bench.progress import Reporter, say
 from sigma_bench.runs import paper_figure, segment_figure, sequences
-from sigma_bench.runs.data import generated
 from sigma_bench.runs.machine import set_threads, torch_device
 from sigma_bench.runs.segment_clips import SegmentClip, read_clip
 from sigma_bench.runs.segment_colours import Truth, colour, painted, slots
@@ -101,7 +101,7 @@ def segments(request: Request) -> Path:
     systems = [candidate(n, request.family, request.heads, None, request.specs) for n in request.checkpoints]
     labels = _labels(request, systems)
     encoders = [system.encoder(device) for system in systems]
-    frames = request.frames or min(encoder.spec.frames for encoder in encoders)
+    frames = request.frames or _frames(encoders)
     encoders = [shortened(encoder, frames) for encoder in encoders]
     clips = [read_clip(one, frames, request.clustering.seed) for one in found]
     clusters = [_clusters(request.k, clip) for clip in clips]
@@ -132,6 +132,12 @@ def _chosen(request: Request) -> list[sequences.Sequence]:
     names = [one.name for one in known]
     usual = USUAL if set(USUAL) <= set(names) else names[:2]
     return sequences.named(known, request.clips or usual, f"--data {request.data}")
+
+
+def _frames(encoders: Sequence[Encoder]) -> int:
+    """Return as many frames as all encoders can be shown; of those that can be shown any number, as many as usual."""
+    most = [number for encoder in encoders if (number := longest(encoder)) is not None]
+    return min(most or [encoder.spec.frames for encoder in encoders])
 
 
 def _labels(request: Request, systems: Sequence[Candidate]) -> list[str]:

@@ -9,9 +9,13 @@ import pytest
 from PIL import Image
 
 from sigma_bench.cli import main
+from sigma_bench.contracts import Run
 from sigma_bench.data.miniatures import davis
+from sigma_bench.evaluators import segmentation
+from sigma_bench.models.checkpoints import load_encoder
 from sigma_bench.runs import segment_figure, segments
 from sigma_bench.runs.segment_colours import PALETTE
+from sigma_bench.spec import load
 
 ENCODER = '''
 import torch
@@ -178,6 +182,22 @@ def test_flicker_is_the_share_of_pixels_that_change(root, encoder, tmp_path, cap
     assert facts["clips"][0]["miniature"] is True
     assert kept[0][1][0].endswith(" (miniature)")
     assert facts["clips"][0]["ids_change"] < 0.2
+
+
+def test_frames_and_maps_are_those_that_the_evaluation_measures(root, tmp_path, capsys):
+    task = load.task("seg/davis/overclustering", data="miniature")
+    encoder, _ = load_encoder("random:nano")
+    run = Run("cpu", 2, root, tmp_path / "cache", workers=1)
+    measured = segmentation.evaluate(encoder, task, run).samples.set_index("id")
+    _, facts, _ = figure(
+        *("--ckpt", "random:nano", "--data", "davis", "--data-root", root, "--seed", 2, "--out", tmp_path / "a.png"),
+        capsys=capsys,
+    )
+    assert len(facts["clips"]) == len(measured) == 2
+    for clip in facts["clips"]:
+        record = measured.loc[clip["name"]]
+        assert clip["frames"] == list(record["frames"])  # numbers from 0 without gaps: places too
+        assert 100 * clip["rows"][0]["flicker"] == pytest.approx(record["cluster_changes"], abs=1e-9)
 
 
 def test_without_masks_there_is_no_last_row(root, encoder, tmp_path, capsys, monkeypatch):
