@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from sigma_bench.runs.paper_figure import DPI, Page
+from sigma_bench.runs import paper_figure
+from sigma_bench.runs.paper_figure import Page
 from sigma_bench.runs.sheet import Picture
 
 OPACITY = 0.5
@@ -61,7 +62,8 @@ class Layout:
 
     def pixels(self, clip: int) -> tuple[int, int]:
         """Return height and width of a frame of a clip, pixels."""
-        return max(1, round(self.tall * DPI)), max(1, round(self.widths[clip] * DPI))
+        dots = paper_figure.DPI
+        return max(1, round(self.tall * dots)), max(1, round(self.widths[clip] * dots))
 
 
 def layout(width: float, labels: Sequence[str], shapes: Sequence[tuple[int, int]], shown: int) -> Layout:

@@ -3,8 +3,10 @@
 import pytest
 from PIL import Image
 
+from sigma_bench import registry
 from sigma_bench.contracts import UserError
-from sigma_bench.data.miniatures import davis, ucf101
+from sigma_bench.data.index import Index, Sample
+from sigma_bench.data.miniatures import davis
 from sigma_bench.runs import data as places
 from sigma_bench.runs.sequences import named, of_path, sequences
 
@@ -58,8 +60,13 @@ def test_data_sets_and_miniatures_have_the_clips_of_their_last_list(tmp_path, mo
     assert all(one.masks.is_dir() and one.media.is_dir() for one in found)
     assert [one.index.ids[one.row] for one in found] == [one.name for one in found]
     assert len(sequences("davis", "train", tmp_path)) == 2
-    ucf101.write(tmp_path / "ucf101", groups=8, clips_per_group=1)
-    assert sequences("ucf101", "test", tmp_path)[0].masks is None
+    (tmp_path / "ucf101").mkdir()
+    (tmp_path / "ucf101/a.avi").write_bytes(b"")
+    samples = [Sample("a", "a.avi", -1, "a"), Sample("absent", "b.avi", -1, "b")]
+    read = {"datasets": lambda folder, split: Index.build("ucf101", split, folder, (), samples)}
+    with monkeypatch.context() as patched:
+        patched.setattr(registry, "get", lambda kind, name: read[kind])
+        assert described(sequences("ucf101", "test", tmp_path)) == [("a", "a.avi", None)]
     monkeypatch.setattr(places, "miniature", lambda name, given: given / name)
     assert described(sequences("miniature", data_root=tmp_path)) == described(found)
 
