@@ -115,9 +115,17 @@ def facts_file(file: Path) -> Path:
     return file.with_suffix(".json")
 
 
-def resized(picture: Picture, width: float, height: float) -> Picture:
-    """Return a picture with the pixels that it has over so many inches; small ones keep their pixels visible."""
+def resized(picture: Picture, width: float, height: float, smooth: bool = True) -> Picture:
+    """Return a picture with the pixels that it has over so many inches.
+
+    Args:
+        picture: RGB.
+        width: Inches.
+        height: Inches.
+        smooth: Where it is made larger; else its pixels stay visible.
+    """
     size = max(1, round(width * DPI)), max(1, round(height * DPI))
-    larger = size[0] >= picture.shape[1]
-    how = Image.Resampling.NEAREST if larger and picture.shape[1] <= 64 else Image.Resampling.LANCZOS
+    how = Image.Resampling.LANCZOS
+    if size[0] >= picture.shape[1]:
+        how = Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST
     return np.asarray(Image.fromarray(picture).resize(size, how))

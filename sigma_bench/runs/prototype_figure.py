@@ -21,6 +21,8 @@ FRAMES = ACROSS * DOWN
 """Of the source."""
 NARROW = 4.0
 """Inches of the width below which three grids stand in a row, otherwise five."""
+TINY = 64
+"""Pixels of the side of a frame, or of a grid, that keep visible where they are enlarged."""
 LETTERS = 6.5
 """Height of a title, points."""
 GREY = "#555555"
@@ -64,7 +66,7 @@ def draw(source: Source, grids: Sequence[Grid], note: str, width: float) -> Page
     for number, frame in enumerate(source.frames):
         row, column = divmod(number, ACROSS)
         x, y = left + column * (size + INNER), EDGE + TITLE + row * (size + INNER)
-        page.picture(paper_figure.resized(frame, size, size), x, y, size, size)
+        page.picture(paper_figure.resized(frame, size, size, len(frame) > TINY), x, y, size, size)
     for number, grid in enumerate(grids, 2):
         row, column = divmod(number, across)
         x, y = EDGE + column * (unit + GAP), EDGE + row * (unit + TITLE + GAP)
@@ -77,9 +79,10 @@ def draw(source: Source, grids: Sequence[Grid], note: str, width: float) -> Page
 
 
 def _mosaic(page: Page, tubes: Sequence[Picture], left: float, top: float, size: float) -> None:
-    rows = [np.concatenate(tubes[first : first + SIDE], 1) for first in range(0, len(tubes), SIDE)]
-    mosaic = np.concatenate(rows, 0)
-    axes = page.picture(paper_figure.resized(mosaic, size, size), left, top, size, size)
+    smooth = len(tubes[0]) * SIDE > TINY
+    enlarged = [paper_figure.resized(tube, size / SIDE, size / SIDE, smooth) for tube in tubes]  # each by itself
+    rows = [np.concatenate(enlarged[first : first + SIDE], 1) for first in range(0, len(tubes), SIDE)]
+    axes = page.picture(np.concatenate(rows, 0), left, top, size, size)
     high, wide = axes.images[0].get_array().shape[:2]
     for line in range(SIDE + 1):
         part = line / SIDE
