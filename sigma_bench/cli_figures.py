@@ -8,6 +8,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from sigma_bench.cli_data import DataRoot, Device
+from sigma_bench.cli_eval import numbers
 from sigma_bench.contracts import UserError
 
 figures_app = typer.Typer(
@@ -153,7 +154,7 @@ def prototypes_(
         data=data,
         split=split,
         data_root=data_root,
-        prototypes=_numbers("--prototypes", prototypes),
+        prototypes=numbers("--prototypes", prototypes),
         overlap=overlap,
         asked=Asked(features, teacher, ratio, seed, decoder_heads),
         stride=stride,
@@ -224,11 +225,3 @@ def segments_(
 
 def _words(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _numbers(option: str, text: str) -> list[int]:
-    """Return numbers that are written with commas between them."""
-    parts = _words(text)
-    if not all(part.isascii() and part.isdecimal() and len(part) < 10 for part in parts):
-        raise UserError(f"{option} {text}: expected whole numbers with commas between them, such as 3,17")
-    return [int(part) for part in parts]
