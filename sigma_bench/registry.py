@@ -21,6 +21,7 @@ REGISTRY: dict[str, dict[str, str]] = {
         "finetune": "sigma_bench.evaluators.finetune:evaluate",
         "linear_released": "sigma_bench.evaluators.finetune:evaluate",
         "segmentation": "sigma_bench.evaluators.segmentation:evaluate",
+        "counting": "sigma_bench.evaluators.counting.evaluator:evaluate",
     },
     "objectives": {
         "sigma": "sigma_bench.pretrain.objectives:Sigma",

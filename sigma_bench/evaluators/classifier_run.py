@@ -28,10 +28,10 @@ def key_of(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def place(root: Path, name: str, content: Mapping[str, Any]) -> Path:
-    """Return the folder of a training: `root/finetune/NAME.HASH`."""
+def place(root: Path, name: str, content: Mapping[str, Any], kind: str = "finetune") -> Path:
+    """Return the folder of a training: `root/KIND/NAME.HASH`."""
     readable = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:60]
-    return root / "finetune" / f"{readable}.{key_of(content)[:16]}"
+    return root / kind / f"{readable}.{key_of(content)[:16]}"
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def alone(folder: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=1)
     except Timeout:
-        say(f"{folder}: another process trains this classifier; waiting for it")
+        say(f"{folder}: another process trains here; waiting for it")
         lock.acquire()
     try:
         yield

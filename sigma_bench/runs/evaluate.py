@@ -28,6 +28,7 @@ from sigma_bench.runs.helping import device_of, help_out, helpers, served
 from sigma_bench.runs.machine import set_threads
 from sigma_bench.runs.measure import key_of, measure, settings_of
 from sigma_bench.runs.request import Request
+from sigma_bench.runs.sized import sized
 from sigma_bench.runs.systems import Candidate, candidate
 from sigma_bench.spec import load
 from sigma_bench.spec.task import Task
@@ -89,7 +90,7 @@ def _evaluate_all(request: Request, ranks: Ranks) -> int:
                 say(system.headline)
                 run = replace(run, helpers=helpers(ranks, system, run.device, number))
                 runs = [replace(run, seed=seed) for seed in range(seeds)]
-                good, any_ran = _evaluate(system, there, runs, suite, request, store)
+                good, any_ran = _evaluate(system, there, runs, suite, request, store, number)
             except UserError as error:
                 say(f"not run: {error}")
                 good, any_ran = False, False
@@ -136,10 +137,10 @@ def runnable(task: Task, root: Path | None, data: str) -> bool:
 
 
 def _evaluate(
-    system: Candidate, tasks: list[Task], runs: list[Run], suite: str, request: Request, store: Store
+    system: Candidate, tasks: list[Task], runs: list[Run], suite: str, request: Request, store: Store, number: int
 ) -> tuple[bool, bool]:
     """Measure one system on all tasks and seeds; return whether all went well and whether anything has a row now."""
-    walk = _Walk(system, suite, request, store)
+    walk = _Walk(system, suite, request, store, number)
     for task in tasks:
         for run in runs:
             walk.measure(task, run)
@@ -149,8 +150,8 @@ def _evaluate(
 class _Walk:
     """The measurements of one system, one after the other; whether all went well, and whether any has a row now."""
 
-    def __init__(self, system: Candidate, suite: str, request: Request, store: Store) -> None:
-        self.system, self.suite, self.request, self.store = system, suite, request, store
+    def __init__(self, system: Candidate, suite: str, request: Request, store: Store, number: int) -> None:
+        self.system, self.suite, self.request, self.store, self.number = system, suite, request, store, number
         self.good, self.ran = True, False
         self._encoder: Encoder | None = None
 
@@ -196,9 +197,8 @@ class _Walk:
             return []
         for task in todo:
             try:
-                self.good &= measure(
-                    self.system, self.encoder(run), task, run, self.suite, self.request, self.store, lists
-                )
+                system, encoder = sized(self.system, self.encoder(run), task, self.request, self.number, run.device)
+                self.good &= measure(system, encoder, task, run, self.suite, self.request, self.store, lists)
                 self.ran = True
             except UserError as error:
                 self._refused(task, run, error)

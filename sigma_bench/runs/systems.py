@@ -67,13 +67,17 @@ AS_STORED = Reading()
 
 @dataclass(frozen=True)
 class Candidate:
-    """An encoder before it is built: its description and marks for rows, the hash of its weights, how to build it."""
+    """An encoder before it is built: its description and marks for rows, the hash of its weights, how to build it.
+
+    `resizable`: the same weights can be read for clips of other sizes.
+    """
 
     description: dict[str, Any]
     sha256: str
     headline: str
     encoder: Callable[[str], Encoder]
     marks: tuple[str, ...] = ()
+    resizable: bool = False
 
 
 def candidate(
@@ -226,7 +230,7 @@ def _file(
         marks += (f"{report.unexpected.tensors} unknown tensors not used: {', '.join(report.unexpected.first)}",)
     if report.positions is not None and report.positions.policy != "as is":
         marks += (f"positions: {report.positions}",)
-    return Candidate(description, report.sha256, report.headline, lambda device: _placed(encoder, device), marks)
+    return Candidate(description, report.sha256, report.headline, lambda device: _placed(encoder, device), marks, True)
 
 
 def progress(run: Mapping[str, Any], description: Mapping[str, Any], named: bool = False) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, Strict, StringConstraints, ValidationInfo, field_validator, model_validator
 
@@ -10,6 +10,7 @@ from sigma_bench import registry
 from sigma_bench.contracts import Order
 from sigma_bench.spec.base import Count, Floats, Resolved, Spec, Text, Texts
 from sigma_bench.spec.problems import nearest
+from sigma_bench.spec.task_counting import Counting
 from sigma_bench.spec.task_finetune import Finetune
 from sigma_bench.spec.task_segmentation import Segmentation
 
@@ -19,6 +20,7 @@ BLOCKS: dict[str, tuple[str, ...]] = {
     "finetune": ("finetune",),
     "linear_released": ("finetune",),
     "segmentation": ("segmentation",),
+    "counting": ("counting",),
 }
 """Evaluator -> blocks of settings that it needs; what is shared stands in `probe`, `clips` and `views`."""
 METRICS: dict[str, tuple[str, ...]] = {
@@ -27,6 +29,7 @@ METRICS: dict[str, tuple[str, ...]] = {
     "finetune": ("top1", "mean_class_acc"),
     "linear_released": ("top1",),
     "segmentation": ("miou",),
+    "counting": ("mean_count_error", "obo"),
 }
 """Evaluator -> metrics that its tasks may be named for."""
 UNTRAINED = frozenset({"segmentation"})
@@ -150,11 +153,26 @@ class Task(Spec):
     knn: Neighbours | None = None
     finetune: Finetune | None = None
     segmentation: Segmentation | None = None
+    counting: Counting | None = None
     options: dict[Text, bool | int | float | str] = {}
     """Settings of an evaluator from another package; our own have blocks of their own."""
     cost: Text
     notes: Texts = ()
     resolved: Resolved
+
+    @property
+    def sizes(self) -> dict[str, Any]:
+        """How the encoder is to be read: frames, side of the frames, how a position table is fitted; only what is
+        stated.
+        """
+        if self.counting is None:
+            return {}
+        stated = {
+            "frames": self.clips.frames if self.counting.passes == 1 else None,
+            "image_size": self.counting.image_size,
+            "positions": self.counting.positions,
+        }
+        return {name: value for name, value in stated.items() if value is not None}
 
     @field_validator("metric")
     @classmethod

@@ -20,6 +20,7 @@ MEMORY = 8 << 30
 room anywhere is decoded whenever it is needed."""
 FREE = 0.6
 """Share of a GPU's memory that frames leave free."""
+JOB = "sigma_bench.data.stretch:load_stretch"
 DEADLINE_S = 300.0
 """Seconds that decoding one stretch may take."""
 GIVEN_UP = "given up: "
@@ -32,7 +33,7 @@ class Stretches:
     Args:
         index: The samples; `start` and `end` say where a stretch lies.
         size: Side of the frames, pixels.
-        workers: Decoding processes.
+        pool: Decoding processes of the job `JOB`.
         device: Where frames are kept first, if it is a GPU.
         memory: Bytes of frames that are kept beside it.
 
@@ -43,34 +44,31 @@ class Stretches:
         decoders: How many files each decoder read.
     """
 
-    def __init__(self, index: Index, size: int, workers: int, device: str = "cpu", memory: int = MEMORY) -> None:
+    def __init__(self, index: Index, size: int, pool: DecodePool, device: str = "cpu", memory: int = MEMORY) -> None:
         self.index, self.size = index, size
-        self._workers, self._device, self._memory = workers, device, memory
+        self._pool, self._device, self._memory = pool, device, memory
         self.counts: dict[int, int] = {}
         self.cut: list[int] = []
         self.errors: dict[int, str] = {}
         self.decoders: Counter[str] = Counter()
         self._kept: dict[int, torch.Tensor] = {}
         self._bytes = 0
-        self._pool: DecodePool | None = None
         self._where = where(index)
 
-    def read(self, title: str, silent: bool = False) -> None:
+    @property
+    def first_error(self) -> str:
+        """The first video that cannot be decoded, and why."""
+        row, reason = next(iter(self.errors.items()), (None, "none has two repetitions"))
+        return reason if row is None else f"{self.index.ids[row]}: {reason}"
+
+    def read(self, silent: bool = False) -> None:
         """Decode every stretch once, and keep the first of them, as many as there is memory for."""
-        rows = range(self.index.count)
+        rows, title = range(self.index.count), f"frames of {self.index.name} {self.index.split}"
         with Reporter(title, len(rows), "video", silent=silent) as reporter:
             for row, frames in self._decoded(rows):
                 if frames is not None:
                     self._keep(row, frames)
                 reporter.update(row + 1)
-        if len(self._kept) == len(self.counts):
-            self.close()
-
-    def close(self) -> None:
-        """End the decoding processes; they are started again where they are needed."""
-        if self._pool is not None:
-            self._pool.close()
-            self._pool = None
 
     def of(self, rows: Sequence[int]) -> dict[int, torch.Tensor]:
         """Return row -> frames (n, S, S, 3) of some stretches that can be decoded.
@@ -98,10 +96,6 @@ class Stretches:
             self._bytes += frames.nbytes
 
     def _decoded(self, rows: Sequence[int]) -> Iterator[tuple[int, torch.Tensor | None]]:
-        if not rows:
-            return
-        if self._pool is None:
-            self._pool = DecodePool("sigma_bench.data.stretch:load_stretch", self._workers, deadline_s=DEADLINE_S)
         for row, result in zip(rows, self._pool.map(map(self._request, rows)), strict=True):
             if result.arrays is None:
                 self.errors[row] = f"{GIVEN_UP if result.transient else ''}{result.error}"

@@ -48,7 +48,7 @@ class Rule:
         anchors: Multiples of a length that the network judges.
     """
 
-    minimum_cycles: int = 2
+    minimum_cycles: float = 2
     weight: float = 0.5
     anchors: tuple[float, ...] = ANCHORS
 

@@ -108,6 +108,7 @@ class Counting:
         seed: Seed of order, mirroring, windows and steps.
         processes: Those that train together; None: this one.
         flip: Mirror half of the segments.
+        unroll: Steps of a minibatch at most.
     """
 
     surveys = False
@@ -123,12 +124,13 @@ class Counting:
         seed: int,
         processes: Processes | None = None,
         flip: bool = True,
+        unroll: int = UNROLL,
     ) -> None:
         self.module: nn.Module = net
         self.net: nn.Module = net
         self.watch = False
         self.lessons, self.stretches, self.batch, self.seed, self.flip = list(lessons), stretches, batch, seed, flip
-        self.anchors = tuple(anchors)
+        self.anchors, self.unroll = tuple(anchors), unroll
         self.processes = processes or Processes()
         self._side = net.side
         self._spec: EncoderSpec = net.encoder.spec
@@ -241,7 +243,7 @@ class Counting:
 
     def _goes_on(self, tracks: Tracks) -> bool:
         (open_,) = self.processes.any(not tracks.done_N.all())
-        return tracks.step < UNROLL and open_
+        return tracks.step < self.unroll and open_
 
     def _made(self, tracks: Tracks, picked: Sequence[Lesson], frames: Mapping[int, torch.Tensor]) -> Batch:
         idle = not tracks.places
@@ -259,7 +261,7 @@ class Counting:
         return Batch(tracks, lessons, clips, sides, (first, second), rows)
 
     def _flipped(self, tracks: Tracks, place: int) -> bool:
-        return self.flip and bool(self._rng(tracks, place, UNROLL + 1).random() < 0.5)
+        return self.flip and bool(self._rng(tracks, place, self.unroll + 1).random() < 0.5)
 
     def _targets(self, lessons: Sequence[Lesson], windows: NDArray[np.int64], idle: bool) -> tuple[Targets, Targets]:
         left, middle, right = windows.T
