@@ -90,7 +90,7 @@ def _evaluate_all(request: Request, ranks: Ranks) -> int:
                 say(system.headline)
                 run = replace(run, helpers=helpers(ranks, system, run.device, number))
                 runs = [replace(run, seed=seed) for seed in range(seeds)]
-                good, any_ran = _evaluate(system, there, runs, suite, request, store, number)
+                good, any_ran = _evaluate(system, there, runs, suite, request, store)
             except UserError as error:
                 say(f"not run: {error}")
                 good, any_ran = False, False
@@ -137,10 +137,10 @@ def runnable(task: Task, root: Path | None, data: str) -> bool:
 
 
 def _evaluate(
-    system: Candidate, tasks: list[Task], runs: list[Run], suite: str, request: Request, store: Store, number: int
+    system: Candidate, tasks: list[Task], runs: list[Run], suite: str, request: Request, store: Store
 ) -> tuple[bool, bool]:
     """Measure one system on all tasks and seeds; return whether all went well and whether anything has a row now."""
-    walk = _Walk(system, suite, request, store, number)
+    walk = _Walk(system, suite, request, store)
     for task in tasks:
         for run in runs:
             walk.measure(task, run)
@@ -150,8 +150,8 @@ def _evaluate(
 class _Walk:
     """The measurements of one system, one after the other; whether all went well, and whether any has a row now."""
 
-    def __init__(self, system: Candidate, suite: str, request: Request, store: Store, number: int) -> None:
-        self.system, self.suite, self.request, self.store, self.number = system, suite, request, store, number
+    def __init__(self, system: Candidate, suite: str, request: Request, store: Store) -> None:
+        self.system, self.suite, self.request, self.store = system, suite, request, store
         self.good, self.ran = True, False
         self._encoder: Encoder | None = None
 
@@ -197,7 +197,7 @@ class _Walk:
             return []
         for task in todo:
             try:
-                system, encoder = sized(self.system, self.encoder(run), task, self.request, self.number, run.device)
+                system, encoder = sized(self.system, self.encoder(run), task, self.request, run.device)
                 self.good &= measure(system, encoder, task, run, self.suite, self.request, self.store, lists)
                 self.ran = True
             except UserError as error:

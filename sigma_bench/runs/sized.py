@@ -10,9 +10,7 @@ from sigma_bench.runs.systems import Candidate, candidate
 from sigma_bench.spec.task import Task
 
 
-def sized(
-    system: Candidate, encoder: Encoder, task: Task, request: Request, number: int, device: str
-) -> tuple[Candidate, Encoder]:
+def sized(system: Candidate, encoder: Encoder, task: Task, request: Request, device: str) -> tuple[Candidate, Encoder]:
     """Return a system, and its encoder, read for the clips of a task.
 
     What the command line says goes before what the task states. An encoder that has the sizes, or cannot be read at
@@ -23,7 +21,6 @@ def sized(
         encoder: Its encoder.
         task: The task; see `Task.sizes`.
         request: What the command line asked for.
-        number: Which checkpoint of the command line it is.
         device: Device of the encoder.
 
     Raises:
@@ -33,7 +30,6 @@ def sized(
     departs = any(getattr(encoder.spec, name) != stated[name] for name in ("frames", "image_size") if name in stated)
     if not departs or not system.resizable:
         return system, encoder
-    name = request.checkpoints[number]
     reading = replace(request.reading, **stated)
-    found = candidate(name, request.family, request.heads, request.as_system, request.specs, reading)
+    found = candidate(system.name, request.family, request.heads, request.as_system, request.specs, reading)
     return replace(found, description=system.description), found.encoder(device)

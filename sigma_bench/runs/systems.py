@@ -69,7 +69,7 @@ AS_STORED = Reading()
 class Candidate:
     """An encoder before it is built: its description and marks for rows, the hash of its weights, how to build it.
 
-    `resizable`: the same weights can be read for clips of other sizes.
+    `name` is what it was asked by; `resizable`: the same weights can be read for clips of other sizes.
     """
 
     description: dict[str, Any]
@@ -78,6 +78,7 @@ class Candidate:
     encoder: Callable[[str], Encoder]
     marks: tuple[str, ...] = ()
     resizable: bool = False
+    name: str = ""
 
 
 def candidate(
@@ -104,7 +105,7 @@ def candidate(
             f"{name}: describes itself by {'.'.join(map(str, first['loc']))}: {str(first['input'])[:80]!r}, which no "
             f"row can hold: {first['msg']}. Mend `system` in the file, or name a zoo entry with --as"
         ) from error
-    return found
+    return replace(found, name=name)
 
 
 def _found(

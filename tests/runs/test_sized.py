@@ -17,7 +17,7 @@ def _sized(task, reading=None, name="random:nano"):
     request = Request([name], reading=reading or Reading())
     system = candidate(name, None, None, None, None, request.reading)
     encoder = system.encoder("cpu")
-    return system, encoder, *sized(system, encoder, task, request, 0, "cpu")
+    return system, encoder, *sized(system, encoder, task, request, "cpu")
 
 
 def test_an_encoder_is_read_at_the_side_of_the_task_and_its_row_says_so():
