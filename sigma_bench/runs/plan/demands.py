@@ -13,6 +13,8 @@ from sigma_bench.runs.plan.sizes import Size, size_of
 from sigma_bench.runs.plan.stages import FLOAT, Job, Stage, checkpoints
 from sigma_bench.spec.task import Task
 
+WINDOWS = 74
+"""Windows that a test video is judged by in repetition counting."""
 Find = Callable[[str], Size]
 """Split -> length of the task's list."""
 
@@ -112,6 +114,27 @@ def _maps(task: Task, encoder: Encoder, find: Find) -> tuple[Stage, ...]:
     return (Stage(what, task.dataset.name, task.dataset.test, count, views, count, frames=frames),)
 
 
+def _counted(task: Task, encoder: Encoder, find: Find) -> tuple[Stage, ...]:
+    """Windows of every segment, step by step, then 74 windows a test video; each video is decoded once and kept.
+
+    Decoding is measured by the clip, so that of whole videos takes longer than the plan says.
+    """
+    c = task.counting
+    assert c is not None
+    frames = encoder.spec.frames if c.passes == 2 else task.clips.frames
+    views = Views("segments_test", 1, 1, 1, "full", flip=False, seed=0)
+    train, test = _splits(task)
+    windows = c.epochs * find(train).count * c.segments * c.unroll
+    kept = checkpoints(encoder.spec.params) + encoder.spec.params * FLOAT
+    name = task.dataset.name
+    return (
+        Stage(f"windows of {c.epochs} epochs of {name} {train}", name, train, find(train).count, views,
+              windows * c.passes, trains=True, written=kept, frames=frames, size=c.image_size),
+        Stage(f"{WINDOWS} windows a video of {name} {test}", name, test, find(test).count, views,
+              find(test).count * WINDOWS * c.passes, frames=frames, size=c.image_size),
+    )  # fmt: skip
+
+
 def _splits(task: Task) -> tuple[str, str]:
     return str(task.dataset.train), task.dataset.test
 
@@ -121,6 +144,7 @@ DEMANDS: dict[str, Callable[[Task, Encoder, Find], tuple[Stage, ...]]] = {
     "knn": _features,
     "finetune": _training,
     "segmentation": _maps,
+    "counting": _counted,
 }
 """Evaluator -> its stages."""
 
