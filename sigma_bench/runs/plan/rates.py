@@ -25,7 +25,9 @@ STAND_IN = "a made-up ten-second H.264 video of 340 x 256 pixels"
 FILES = 512
 """Most files that a rate is measured on."""
 BATCHES = {"cpu": (1, 8), "cuda": (8, 64)}
-"""Clips of a batch in training and in the forward pass."""
+"""Clips of a batch in training and in the forward pass, where a clip has the usual number of pixels."""
+USUAL, MORE = 16 * 224**2, 16
+"""That number, and how many times as many smaller clips a batch has at most."""
 
 
 @dataclass
@@ -106,6 +108,7 @@ def rate(work: Callable[[], int], seconds: float, device: str = "cpu") -> float:
 
 def _shown(encoder: Any, device: str, precision: str, trains: bool, frames: int, size: int, seconds: float) -> float:
     batch = BATCHES[torch.device(device).type][not trains]
+    batch *= min(MORE, max(1, USUAL // (frames * size**2)))  # small clips fill no device one by one
     clips = torch.randn(batch, 3, frames, size, size, device=device)
     parameters = list(encoder.parameters())
 
