@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sigma_bench.results.reading import Rows
 
 results_app = typer.Typer(
-    help="Measured rows: list, show, compare and merge them.", rich_markup_mode=None, no_args_is_help=True
+    help="Measured rows: list, show, compare, merge and pack them.", rich_markup_mode=None, no_args_is_help=True
 )
 
 RowsFolder = Annotated[Path, typer.Option("--results", help="Folder of the row CSVs")]
@@ -90,6 +90,33 @@ def merge(
     for line in (*report(done, into), *listing.damaged(done.problems)):
         typer.echo(line)
     raise typer.Exit(2 if done.conflicts else 0)
+
+
+@results_app.command(
+    epilog="Examples: sigma-bench results bundle --out paper.zip --suite linear | "
+    "sigma-bench results bundle --check paper.zip --into unpacked. Exit code: 0 sound, 1 problems, 2 usage."
+)
+def bundle(
+    results: RowsFolder = Path("results/rows"),
+    out: Annotated[Path, typer.Option(help="The archive, .zip or .tar.gz")] = Path("sigma-bench-results.zip"),
+    suite: Annotated[str | None, typer.Option(help="Only rows of the tasks of a suite")] = None,
+    check: Annotated[Path | None, typer.Option(metavar="FILE", help="Instead: check a bundle")] = None,
+    into: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="With --check: unpack it there if it is sound")
+    ] = None,
+) -> None:
+    """Pack rows, samples, settings, tables and versions for reviewers, without paths and names; or check a bundle."""
+    from sigma_bench.runs import bundle as run
+
+    if check is None:
+        if into is not None:
+            raise UserError("--into unpacks what --check names; give that, too")
+        lines, code = run.pack(results, out, suite), 0
+    else:
+        lines, code = run.check(check, into)
+    for line in lines:
+        typer.echo(line)
+    raise typer.Exit(code)
 
 
 def _rows(folder: Path) -> Rows:

@@ -84,3 +84,19 @@ def test_merge_ends_with_2_where_rows_conflict(tmp_path, rows, run):
     assert code == 2
     assert "1 rows added, 1 were there" in out
     assert f"conflict, not carried: {tmp_path / 'b'}: row {rows[0].id} has other value" in out
+
+
+def test_bundle_packs_and_checks(tmp_path, rows, run):
+    Store(tmp_path / "rows").append("quick", rows)
+    file = tmp_path / "b.tar.gz"
+    code, out, err = run("bundle", "--results", tmp_path / "rows", "--out", file)
+    assert (code, err) == (0, "")
+    assert f"written: {file}: 2 rows" in out
+    code, out, _ = run("bundle", "--check", file, "--into", tmp_path / "out")
+    assert code == 0
+    assert "as packed" in out
+    file.write_bytes(file.read_bytes()[:-40])
+    code, out, err = run("bundle", "--check", file)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"sigma-bench: {file}: no sound archive")
+    assert run("bundle", "--into", tmp_path / "x")[0] == 2

@@ -154,12 +154,10 @@ def _records(row: Row, folder: Path) -> Records:
         raise Unpaired(f"{whose} lie outside of {folder}: {name}")
     if not file.is_file():
         raise Unpaired(f"{whose} are not there ({name}); fetch them, or measure again with `sigma-bench eval --force`")
-    import pandas as pd
-
     try:
-        frame = pd.read_parquet(file)
-    except Exception as error:  # readers of Parquet raise what they like on a damaged file
-        raise Unpaired(f"{whose} cannot be read ({name}: {type(error).__name__})") from error
+        frame = records.load(file)
+    except UserError as error:
+        raise Unpaired(f"{whose}: {error}") from error
     if not {"id", "error"} <= set(frame) or frame["id"].duplicated().any() or len(frame) != row.n_expected:
         raise Unpaired(f"{whose} are not one for each of {row.n_expected} samples ({name})")
     found = records.read(frame, row.metric, float(row.value or 0.0))

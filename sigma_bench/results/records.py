@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sigma_bench.contracts import UserError
 from sigma_bench.results import clustered
 from sigma_bench.results.ranked import AveragePrecisions
 from sigma_bench.results.stats import Statistic
@@ -79,6 +81,20 @@ class Records:
             self.limits,
             self.draws,
         )
+
+
+def load(file: Path) -> pd.DataFrame:
+    """Return the records in a file.
+
+    Raises:
+        UserError: It is no Parquet file, or damaged.
+    """
+    import pandas as pd
+
+    try:
+        return pd.read_parquet(file)
+    except Exception as error:  # readers of Parquet raise what they like on a damaged file
+        raise UserError(f"{file.name} cannot be read as Parquet ({type(error).__name__})") from error
 
 
 def statistic(measured: Sequence[Records]) -> Statistic:
