@@ -18,6 +18,7 @@ REGISTRY: dict[str, dict[str, str]] = {
     "evaluators": {
         "linear": "sigma_bench.evaluators.linear:evaluate",
         "knn": "sigma_bench.evaluators.knn:evaluate",
+        "attentive": "sigma_bench.evaluators.attentive:evaluate",
         "finetune": "sigma_bench.evaluators.finetune:evaluate",
         "linear_released": "sigma_bench.evaluators.finetune:evaluate",
         "segmentation": "sigma_bench.evaluators.segmentation:evaluate",

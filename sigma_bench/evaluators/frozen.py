@@ -52,11 +52,9 @@ def features(encoder: Encoder, task: Any, run: Run) -> Frozen:
     pool = task.probe.pool or encoder.spec.default_pool
     wanted: dict[str, Any] = {"layer": task.probe.layer, "norm": task.probe.norm, "pool": pool}
     train = extract(encoder, lists.train, train_views, run, **wanted)
-    if not train.ok_N.any():
-        first = next(iter(train.errors.items()), ("", ""))
-        raise UserError(f"{task.id}: no training sample could be decoded; the first, {first[0]}: {first[1]}")
+    check_decoded(task, train)
     test = extract(encoder, lists.test, test_views, run, **wanted)
-    return Frozen(lists, train, test, test_views, _marks(lists, train, encoder, task))
+    return Frozen(lists, train, test, test_views, marks(lists, train, encoder, task))
 
 
 def ahead(encoder: Encoder, tasks: Sequence[Any], run: Run) -> None:
@@ -121,6 +119,17 @@ def evaluation(frozen: Frozen, metric: str, scores: list[np.ndarray], settings: 
     )
 
 
+def check_decoded(task: Any, train: Features) -> None:
+    """Refuse a training list of which nothing could be decoded.
+
+    Raises:
+        UserError: Nothing could.
+    """
+    if not train.ok_N.any():
+        first = next(iter(train.errors.items()), ("", ""))
+        raise UserError(f"{task.id}: no training sample could be decoded; the first, {first[0]}: {first[1]}")
+
+
 def views_of(task: Any, stride: int, seed: int) -> tuple[Views, Views]:
     """Return the training and the test views of a task."""
     rule = task.clips.sampling
@@ -178,7 +187,8 @@ def _records(index: Index, test: Features, scores: list[np.ndarray], right: list
     )
 
 
-def _marks(lists: Lists, train: Features, encoder: Encoder, task: Any) -> tuple[str, ...]:
+def marks(lists: Lists, train: Features, encoder: Encoder, task: Any) -> tuple[str, ...]:
+    """Return what a reader of a number must know of what was trained on."""
     found = []
     if train.errors:
         found.append(f"{len(train.errors)} of {lists.train.count} training files not decoded")

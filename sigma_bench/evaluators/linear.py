@@ -7,16 +7,15 @@ list and reports the test list, the mean of the softmax over its views.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from sigma_bench.contracts import Encoder, Evaluation, Run
-from sigma_bench.data import subsets
-from sigma_bench.evaluators import frozen, probes
+from sigma_bench.evaluators import choice, frozen, probes
 from sigma_bench.evaluators.frozen import Frozen
-from sigma_bench.metrics.accuracy import top1
+from sigma_bench.evaluators.probes import Probes, Setting
 
 
 def evaluate(encoder: Encoder, task: Any, run: Run) -> Evaluation:
@@ -37,32 +36,29 @@ def evaluate(encoder: Encoder, task: Any, run: Run) -> Evaluation:
 
 def probe_once(seen: Frozen, draw: int, task: Any, run: Run) -> tuple[np.ndarray, dict[str, Any]]:
     """Return the test probabilities (N, C) of one draw of training labels, and how its setting was chosen."""
-    seed = run.seed * 1000 + draw
-    train, labels = seen.train, seen.lists.train.labels
-    usable, rows = frozen.labelled(seen, task, seed)
-    grid = probes.grid(task.probe.rates, task.probe.weight_decays)
-    fit: Mapping[str, Any] = {
-        "classes": len(usable.classes),
-        "epochs": task.probe.epochs,
-        "batch": task.probe.batch,
-        "seed": seed,
-        "device": run.device,
-    }
-    scores: list[float | None] = [None] * len(grid)
-    best, held_rows = 0, np.empty(0, dtype=np.int64)
-    if len(grid) > 1:
-        kept, held = subsets.holdout(usable, task.probe.holdout, seed)
-        row_of = dict(zip(usable.ids, rows.tolist(), strict=True))
-        kept_rows, held_rows = (np.array([row_of[name] for name in part.ids]) for part in (kept, held))
-        tried = probes.fit(train.values_NVD, labels, kept_rows, grid, **fit)
-        guesses = tried.predictions(train.values_NVD, held_rows)
-        scores = [round(top1(g, labels[held_rows]), 3) for g in guesses]
-        best = int(np.argmax([s if s is not None else -1.0 for s in scores]))
-    final = probes.fit(train.values_NVD, labels, rows, [grid[best]], **fit)
-    chosen = {
-        "rate": grid[best].rate,
-        "weight_decay": grid[best].weight_decay,
-        "held_out": len(held_rows),
-        "grid": [[s.rate, s.weight_decay, v] for s, v in zip(grid, scores, strict=True)],
-    }
-    return final.probabilities(seen.test.values_NVD)[0], chosen
+    train, labels = seen.train.values_NVD, seen.lists.train.labels
+
+    def fit(rows: np.ndarray, settings: Sequence[Setting], seed: int) -> Probes:
+        return probes.fit(
+            train,
+            labels,
+            rows,
+            settings,
+            classes=len(seen.lists.train.classes),
+            epochs=task.probe.epochs,
+            batch=task.probe.batch,
+            seed=seed,
+            device=run.device,
+        )
+
+    final, how = choice.chosen(
+        seen,
+        draw,
+        task,
+        run.seed,
+        probes.grid(task.probe.rates, task.probe.weight_decays),
+        fit=fit,
+        predict=lambda tried, rows: tried.predictions(train, rows),
+        finite=lambda tried: tried.finite(),
+    )
+    return final.probabilities(seen.test.values_NVD)[0], how

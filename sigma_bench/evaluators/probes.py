@@ -40,6 +40,12 @@ class Probes:
         """Return the most probable class (G, M) of M of the N samples, holding the probabilities of a few."""
         return np.concatenate([p.argmax(-1) for p in self._chunks(features_NVD, rows)], axis=1)
 
+    def finite(self) -> list[bool]:
+        """Tell of each probe whether it is made of numbers: a rate may be too large."""
+        parts = (self.weight_GCD.flatten(1), self.bias_GC)
+        good_G = torch.stack([torch.isfinite(part).all(1) for part in parts]).all(0)
+        return [bool(good) for good in good_G.tolist()]
+
     def _chunks(self, features_NVD: np.ndarray, rows: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the probabilities of so many rows at a time that the logits stay below `LOGITS`; of none, one empty."""
         device, (settings, classes) = self.weight_GCD.device, self.bias_GC.shape

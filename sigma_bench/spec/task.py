@@ -17,6 +17,7 @@ from sigma_bench.spec.task_segmentation import Segmentation
 BLOCKS: dict[str, tuple[str, ...]] = {
     "linear": ("probe",),
     "knn": ("probe", "knn"),
+    "attentive": ("probe", "attentive"),
     "finetune": ("finetune",),
     "linear_released": ("finetune",),
     "segmentation": ("segmentation",),
@@ -26,6 +27,7 @@ BLOCKS: dict[str, tuple[str, ...]] = {
 METRICS: dict[str, tuple[str, ...]] = {
     "linear": ("top1",),
     "knn": ("knn_top1",),
+    "attentive": ("attentive_top1",),
     "finetune": ("top1", "mean_class_acc"),
     "linear_released": ("top1",),
     "segmentation": ("miou",),
@@ -134,6 +136,24 @@ class Neighbours(Spec):
     """Cosine similarity by which the weight of a vote grows e-fold."""
 
 
+class Attentive(Spec):
+    """Attentive probe on all tokens of the layer that the `probe` block names; its hold-out chooses the setting."""
+
+    rates: Annotated[Floats, Field(min_length=1)]
+    weight_decays: Annotated[Floats, Field(min_length=1)]
+    epochs: Count
+    batch: Count
+    heads: Count | None = None
+    """Attention heads of the probe; null: as many as the encoder has."""
+
+    @field_validator("rates")
+    @classmethod
+    def _rates_move(cls, rates: tuple[float, ...]) -> tuple[float, ...]:
+        if 0.0 in rates:
+            raise ValueError("a rate of 0 trains nothing; remove it")
+        return rates
+
+
 class Task(Spec):
     """A measurement, fully stated. Its id is its path under `tasks/` and the key of the published values."""
 
@@ -151,6 +171,7 @@ class Task(Spec):
     """Null where nothing is trained (`UNTRAINED`)."""
     probe: Probe | None = None
     knn: Neighbours | None = None
+    attentive: Attentive | None = None
     finetune: Finetune | None = None
     segmentation: Segmentation | None = None
     counting: Counting | None = None
