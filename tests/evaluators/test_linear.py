@@ -150,11 +150,11 @@ def test_the_order_of_frames_goes_to_both_lists_or_to_the_test_alone():
 
 def test_rates_that_end_in_no_number_are_never_chosen_and_alone_are_an_error(made, root, tmp_path):
     made()
-    sets = [*FAST, "probe.rates=[1.0e+38, 0.1]", "probe.weight_decays=[0.5]"]
+    sets = [*FAST, "probe.rates=[1.0e+30, 0.1]", "probe.weight_decays=[0.5]"]
     (chosen,) = evaluate(root, tmp_path, sets=sets).selection["chosen"]
     assert [cell[2] is None for cell in chosen["grid"]] == [True, False]
     assert chosen["rate"] == 0.1
     with pytest.raises(FloatingPointError, match="the probe is no number after training; lower the rates"):
-        evaluate(root, tmp_path, sets=[*FAST, "probe.rates=[1.0e+38]", "probe.weight_decays=[0.5]"])
+        evaluate(root, tmp_path, sets=[*FAST, "probe.rates=[1.0e+30]", "probe.weight_decays=[0.5]"])
     with pytest.raises(FloatingPointError, match="no number"):
-        evaluate(root, tmp_path, sets=[*FAST, "probe.rates=[1.0e+38, 1.0e+37]", "probe.weight_decays=[0.5]"])
+        evaluate(root, tmp_path, sets=[*FAST, "probe.rates=[1.0e+30, 1.0e+29]", "probe.weight_decays=[0.5]"])
