@@ -218,6 +218,7 @@ def test_prototypes_with_the_same_tubes_are_told_and_can_be_passed_over(root, tm
     assert ("only" in said) == (len(shown) < 7)
 
 
+@pytest.mark.slow
 def test_a_frozen_teacher_projects_where_there_is_no_network(root, tmp_path, capsys, monkeypatch):
     tiny = ["target.model=vit_tiny_patch16_224.augreg_in21k"]
     recipe = load.recipe("sigma_dino", data="miniature", size="nano", sets=tiny)
