@@ -15,6 +15,8 @@ OPEN = ("backbone", "pretrain_data", "epochs", "motion_guidance")
 """Parts of the join key that a paper's table may leave unsaid; unsaid fits everything."""
 PART = "mini "
 """Begins the name of data that only the ablations train on; data that a paper leaves unsaid are not these."""
+FLOOR = "floor"
+"""Family of rows of no encoder: what any has to be better than, and never a system among others."""
 LINEAR = "linear/"
 LINEAR_PROTOCOL = "linear_released"
 PAPER_PROFILES = ("", "paper", "released")

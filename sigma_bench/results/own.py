@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sigma_bench.results import cell_text, cells, derived, matching
 from sigma_bench.results.row import Data, Row
 from sigma_bench.results.table import Block, Head, Line, Table
-from sigma_bench.spec.layout import Column, Layout
+from sigma_bench.spec.layout import Beside, Column, Layout
 from sigma_bench.spec.suite import Suite
 
 TITLES: dict[Data, str] = {
@@ -73,6 +73,9 @@ def _table(name: str, title: str, caption: str, rows: Sequence[Row], layout: Lay
         for column, others in followed:
             _follow(block, column, others, places, table)
         table.blocks.append(block)
+    for beside, under, members in _beside(rows, places, layout):
+        for protocol, of in sorted(_protocols(members).items()):
+            table.blocks.append(_block(f"{protocol}; {beside.label}", of, under, columns, table))
     counts = {cell.count for block in table.blocks for line in block.lines for cell in line.cells if cell.count}
     if counts:
         n = str(counts.pop()) if len(counts) == 1 else f"{min(counts)} to {max(counts)}, stated where over 1"
@@ -143,6 +146,18 @@ def _follow(
         cells.mark_best([line.cells[place] for line in block.lines], column.direction, second=False)
 
 
+def _beside(
+    rows: Sequence[Row], places: Sequence[tuple[str, str]], layout: Layout
+) -> Iterator[tuple[Beside, list[tuple[str, str]], list[Row]]]:
+    """Yield the further metrics of the columns' tasks, their places under the columns, and their rows."""
+    for printed in layout.tables.values():
+        keys = {(column.key, column.metric) for column in printed.columns} & set(places)
+        for beside in printed.beside:
+            others = [(task, beside.metric if (task, metric) in keys else "") for task, metric in places]
+            if members := [row for row in rows if (row.task, row.metric) in others]:
+                yield beside, others, members
+
+
 def _block(
     protocol: str,
     rows: Sequence[Row],
@@ -153,7 +168,8 @@ def _block(
     systems: dict[str, list[Row]] = {}
     for row in sorted(rows, key=lambda row: row.measured_at):
         systems.setdefault(_label(row), []).append(row)
-    ordered = sorted(systems, key=lambda name: not name.startswith(FIRST_SYSTEM))
+    floors = {name for name, own in systems.items() if own[0].family == matching.FLOOR}
+    ordered = sorted(systems, key=lambda name: (name in floors, not name.startswith(FIRST_SYSTEM)))
     chosen = {
         name: [cells.choose(r for r in systems[name] if (r.task, r.metric) == place) for place in places]
         for name in ordered
@@ -168,7 +184,8 @@ def _block(
         block.lines.append(line)
     for i, column in enumerate(columns):
         if column and column.direction:
-            cells.mark_best([line.cells[i] for line in block.lines], column.direction, second=False)
+            encoders = [line.cells[i] for name, line in zip(ordered, block.lines, strict=True) if name not in floors]
+            cells.mark_best(encoders, column.direction, second=False)
     return block
 
 

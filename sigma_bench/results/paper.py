@@ -15,6 +15,7 @@ from sigma_bench.results.table import NOT_RUN, NOTHING, Block, Cell, Head, Line,
 from sigma_bench.spec.layout import Column, Layout, TableLayout
 from sigma_bench.spec.zoo import Entry
 
+FLOORS = "floors: no encoder, the same clips and code"
 LONGEST_REASON = 20
 """Characters of a reason that a cell can hold; a longer one stands in a footnote."""
 OTHER_PROTOCOL = "sigma-bench protocol: "
@@ -80,10 +81,11 @@ class _Builder:
         own = [row for row in rows if row.data == "official" and (row.task, row.metric) in places]
         own = [row for row in own if not self._elsewhere(row)]
         comparable: list[Row] = []
+        floors: list[Row] = []
         others: dict[str, list[Row]] = {}
         for row in own:
             if self._stands_for_paper(row):
-                comparable.append(row)
+                (floors if row.family == matching.FLOOR else comparable).append(row)
             else:
                 others.setdefault(self._protocol(row), []).append(row)
         lines = self._measured(comparable, joined=True)
@@ -100,14 +102,33 @@ class _Builder:
             unmatched = Block("measured here, no published row", lines.pop(None))
             scopes.setdefault("" if self.lay.bold_scope == "table" else unmatched.label, []).extend(unmatched.lines)
             self.table.blocks.append(unmatched)
+        if floors:
+            self._add(FLOORS, floors, self.lay.columns, scopes)
+        for beside in self.lay.beside:
+            columns = [column.model_copy(update={"metric": beside.metric}) for column in self.lay.columns]
+            self._add(beside.label, self._of(columns, rows), columns, scopes)
         for protocol, measured in sorted(others.items()):
-            block = Block(OTHER_PROTOCOL + protocol)
-            for found in self._measured(measured, joined=False).values():
-                block.lines += found
-            scopes[block.label] = block.lines
-            self.table.blocks.append(block)
+            self._add(OTHER_PROTOCOL + protocol, measured, self.lay.columns, scopes)
         self._mark(scopes.values())
         self._remark(bool(own))
+
+    def _of(self, columns: Sequence[Column], rows: Sequence[Row]) -> list[Row]:
+        """Return the official rows of the table's protocol that some columns ask for."""
+        places = {(column.key, column.metric) for column in columns}
+        found = (row for row in rows if row.data == "official" and (row.task, row.metric) in places)
+        return [row for row in found if self._stands_for_paper(row)]
+
+    def _add(self, label: str, rows: Sequence[Row], columns: Sequence[Column], scopes: dict[str, list[Line]]) -> None:
+        """Add a block of measured rows that join no printed ones; floors stand last and are never the best."""
+        block = Block(label)
+        parts = [[row for row in rows if (row.family == matching.FLOOR) == floor] for floor in (False, True)]
+        for floor, part in enumerate(parts):
+            lines = [line for found in self._measured(part, joined=False, columns=columns).values() for line in found]
+            block.lines += lines
+            if not floor:
+                scopes[label] = lines
+        if block.lines:
+            self.table.blocks.append(block)
 
     def _remark(self, measured: bool) -> None:
         """Say under the table what holds for all of it, and how to read measured rows."""
@@ -226,8 +247,11 @@ class _Builder:
     def _value(values: Iterable[Value], column: Column) -> Value | None:
         return next((v for v in values if v.metric == column.metric and column.key in ("*", v.task)), None)
 
-    def _measured(self, rows: Sequence[Row], *, joined: bool) -> dict[int | None, list[Line]]:
+    def _measured(
+        self, rows: Sequence[Row], *, joined: bool, columns: Sequence[Column] | None = None
+    ) -> dict[int | None, list[Line]]:
         """Return printed row number (None: no such row) -> measured lines that belong there."""
+        columns = self.lay.columns if columns is None else columns
         systems: dict[tuple[str, ...], list[Row]] = {}
         places: dict[tuple[tuple[str, ...], str, str], list[Row]] = {}
         for row in rows:
@@ -235,19 +259,18 @@ class _Builder:
             systems.setdefault(system, []).append(row)
             places.setdefault((system, row.task, row.metric), []).append(row)
         chosen = {
-            system: [cells.choose(places.get((system, c.key, c.metric), ())) for c in self.lay.columns]
-            for system in systems
+            system: [cells.choose(places.get((system, c.key, c.metric), ())) for c in columns] for system in systems
         }
-        against = [cells.reference(c[place] for c in chosen.values()) for place in range(len(self.lay.columns))]
+        against = [cells.reference(c[place] for c in chosen.values()) for place in range(len(columns))]
         lines: dict[int | None, list[Line]] = {}
         for system, own in systems.items():
             number = matching.match(own[0], self.printed) if joined else None
             printed = self.printed[number] if number is not None else ()
             line = Line("measured", self._measured_attributes(own[0], printed), [])
-            for place, column in enumerate(self.lay.columns):
+            for place, column in enumerate(columns):
                 line.cells.append(self._cell(chosen[system][place], against[place], column))
             self._derive(line)
-            for place, column in enumerate(self.lay.columns):
+            for place, column in enumerate(columns):
                 value = self._value(printed, column)
                 self._compare(line.cells[place], value)
             mark = self.table.footnotes.mark(f"measured by {'; '.join(sorted({self._measured_by(r) for r in own}))}")

@@ -120,7 +120,8 @@ def build_all(
 
 def _of_columns(places: Mapping[tuple[str, str], Sequence[tuple[int, Row]]], lay: TableLayout) -> list[Row]:
     """Return the rows that a table's columns ask for, in their order, without going through all."""
-    asked = {(column.key, column.metric) for column in lay.columns}
+    metrics = [None, *(beside.metric for beside in lay.beside)]
+    asked = {(column.key, metric or column.metric) for column in lay.columns for metric in metrics}
     return [row for _, row in sorted((pair for place in asked for pair in places.get(place, ())), key=itemgetter(0))]
 
 

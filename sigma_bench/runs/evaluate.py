@@ -103,7 +103,7 @@ def _evaluate_all(request: Request, ranks: Ranks) -> int:
         for system, named in floors.beside(there):
             say(system.headline)
             runs = [replace(run, seed=seed, helpers=None) for seed in range(seeds)]
-            good, _ = _evaluate(system, named, runs, suite, request, store)
+            good, _ = _evaluate(system, named, runs, suite, floors.asked(request), store)
             failed = failed or not good
     for problem in store.problems:
         say(f"note: {problem}")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sigma_bench.contracts import UserError
-from sigma_bench.runs.systems import Candidate
+from sigma_bench.runs.request import Request
+from sigma_bench.runs.systems import AS_STORED, Candidate
 from sigma_bench.spec.task import Task
 
 
@@ -18,6 +20,11 @@ def beside(tasks: Sequence[Task]) -> list[tuple[Candidate, list[Task]]]:
         for kind in task.segmentation.floors if task.segmentation is not None else ():
             named.setdefault(kind, []).append(task)
     return [(floor(kind), of) for kind, of in named.items()]
+
+
+def asked(request: Request) -> Request:
+    """Return what was asked for without what concerns the files of checkpoints: floors are the same beside all."""
+    return replace(request, heads=None, family=None, reading=AS_STORED)
 
 
 def floor(kind: str) -> Candidate:

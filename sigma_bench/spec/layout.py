@@ -63,6 +63,14 @@ class Column(Spec):
     """How the column follows from the others; null: it is measured."""
 
 
+class Beside(Spec):
+    """A metric that the paper does not print, measured in the same tasks as a table's columns."""
+
+    metric: Text
+    label: Text
+    """Heading of its block below the table's own."""
+
+
 class TableLayout(Spec):
     """One table: its rows in groups, its columns, and which values are marked as best."""
 
@@ -82,6 +90,8 @@ class TableLayout(Spec):
     row_letters: Texts = ()
     row_key: Literal["task"] | None = None
     """`task`: each row is a task and each column one of its facts."""
+    beside: Annotated[tuple[Beside, ...], Strict(False)] = ()
+    """Further metrics of the columns' tasks, each in a block of its own, measured rows only."""
     row_facts: dict[str, dict[str, Text]] = {}
     resolution: Text | None = None
     """Size of the input, the same for all rows; printed as the attribute `resolution`."""
