@@ -20,6 +20,8 @@ LONGEST_REASON = 20
 """Characters of a reason that a cell can hold; a longer one stands in a footnote."""
 OTHER_PROTOCOL = "sigma-bench protocol: "
 """Begins the heading of lines that no printed value can be compared with."""
+OTHER_METRIC = "another metric: "
+"""Begins the heading of lines of what the paper does not print."""
 FACTS = {"dataset": "Data set", "task": "Kind", "eval": "Metric"}
 
 _SYSTEM = attrgetter(*System._fields)
@@ -106,7 +108,7 @@ class _Builder:
             self._add(FLOORS, floors, self.lay.columns, scopes)
         for beside in self.lay.beside:
             columns = [column.model_copy(update={"metric": beside.metric}) for column in self.lay.columns]
-            self._add(beside.label, self._of(columns, rows), columns, scopes)
+            self._add(OTHER_METRIC + beside.label, self._of(columns, rows), columns, scopes)
         for protocol, measured in sorted(others.items()):
             self._add(OTHER_PROTOCOL + protocol, measured, self.lay.columns, scopes)
         self._mark(scopes.values())

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, Literal
 
-from sigma_bench.results.paper import OTHER_PROTOCOL
+from sigma_bench.results.paper import OTHER_METRIC, OTHER_PROTOCOL
 from sigma_bench.results.published import Published
 from sigma_bench.results.row import Row
 from sigma_bench.results.table import Block, Cell, Footnotes, Line, Table
@@ -133,7 +133,7 @@ def chart(
             "label": line.attributes[0] if line.attributes else "",
             "protocol": block.label,
             "kind": line.kind,
-            "other": block.label.startswith(OTHER_PROTOCOL),
+            "other": block.label.startswith((OTHER_PROTOCOL, OTHER_METRIC)),
             "cells": [_cell(cell, numbers, beside) for cell in line.cells],
         }
         for block in table.blocks
