@@ -43,10 +43,14 @@ __all__ = ["Features", "Helpers", "Kind", "Views", "contribute", "extract", "ext
 
 @dataclass(frozen=True)
 class Helpers:
-    """Other processes that hold an encoder with these weights and take a share of its features: see `contribute`."""
+    """Other processes that hold an encoder with these weights and take a share of its features: see `contribute`.
+
+    With `called`, this process is one of them, and all do the same work (`evaluators.together`).
+    """
 
     ranks: Ranks
     weights: str
+    called: bool = False
 
 
 @dataclass

@@ -82,6 +82,16 @@ class Ranks:
         own._lost = self._lost
         return own
 
+    def refuse(self, error: BaseException) -> None:
+        """Tell the others that this process cannot do its part, unless it has begun with it."""
+
+        def fail() -> None:
+            raise error
+
+        if self.world > 1 and not self._gathered:
+            with suppress(BaseException):
+                self.together(fail)
+
     def give_up(self, reason: str) -> None:
         """Have every further piece of work that is done together fail at once: the others are gone."""
         self._lost = self._lost or reason

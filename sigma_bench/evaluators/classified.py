@@ -81,3 +81,47 @@ def _hits(tested: Scores, labels_N: np.ndarray, k: int) -> np.ndarray:
     found = np.zeros(len(labels_N), bool)
     found[tested.ok_N] = hits(tested.values_NC[tested.ok_N], labels_N[tested.ok_N], k)
     return found
+
+
+def marks(
+    found: Evaluation, tested: Scores, lists: Lists, shown_N: np.ndarray, record: dict[str, Any]
+) -> tuple[str, ...]:
+    """Return what a reader of these accuracies must know: classes never shown, files replaced, an accuracy at chance.
+
+    Args:
+        found: The evaluation.
+        tested: Its scores.
+        lists: Its lists.
+        shown_N: Labels of the training samples.
+        record: What is known of the training.
+    """
+    told = []
+    if record.get("trained", True):
+        told += [mark] if (mark := samples.never_shown(lists.test, shown_N)) else []
+        replaced = record.get("decoded", {}).get("replaced", 0)
+        told += [f"{replaced} training files not decoded, others drawn instead"] if replaced else []
+    told += [mark] if (mark := _at_chance(found, tested, lists, record)) else []
+    return tuple(told)
+
+
+def _at_chance(found: Evaluation, tested: Scores, lists: Lists, record: dict[str, Any]) -> str:
+    """Return a diagnosis where the accuracy is no better than that of the best constant answer, else nothing.
+
+    No better: within 1.64 standard errors of it, the upper bound of a one-sided test at 5 %.
+    """
+    labels_N = lists.test.labels[tested.ok_N]
+    if not len(labels_N):
+        return ""
+    constant = np.bincount(labels_N).max() / len(labels_N)
+    bound = 100 * (constant + 1.64 * np.sqrt(constant * (1 - constant) / len(labels_N)))
+    if found.metrics["top1"] > bound:
+        return ""
+    answers = len(np.unique(tested.values_NC[tested.ok_N].argmax(1)))
+    said = f"at chance: the best constant answer gives {100 * constant:.1f}; {answers} of {len(lists.test.classes)} "
+    said += "classes are predicted"
+    if not record.get("trained", True):
+        return f"{said}; is this list the one the file was finetuned on, with its classes in this order?"
+    uniform = np.log(len(lists.test.classes))
+    if "last_loss" in record:
+        said += f"; the loss went from {record['first_loss']:.3f} to {record['last_loss']:.3f} (uniform: {uniform:.3f})"
+    return f"{said}; are the labels right, the rate (finetune.base_lr) and the epochs enough?"

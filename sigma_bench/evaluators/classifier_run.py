@@ -70,16 +70,6 @@ def begun(folder: Path, content: Mapping[str, Any]) -> Path | None:
     return folders.newest_sound(kept)
 
 
-def finished(folder: Path) -> dict[str, Any] | None:
-    """Return what the folder holds of the classifier that a training gave, None where it is not over.
-
-    Raises:
-        UserError: The file is damaged.
-    """
-    file = folder / RESULT
-    return states.load(file) if file.exists() else None
-
-
 def finish(folder: Path, content: Mapping[str, Any]) -> None:
     """Keep the classifier, then delete what only a training that goes on needs.
 

@@ -1,41 +1,36 @@
 """Full finetuning: the encoder and a new linear head trained end to end, tested on several views of each video.
 
 Protocol of the VideoMAE family and of SIGMA's finetuning results (their Tables 2, 3, 12, 13); with `trainable: head`
-the released linear probe. The mean of the softmax over the views of a video is its prediction.
+the released linear probe. The mean of the softmax over the views of a video is its prediction. A finetuned file that
+brings its own classifier is only tested.
 """
 
 from __future__ import annotations
 
 import copy
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from sigma_bench.contracts import Encoder, Evaluation, Run, UserError
-from sigma_bench.data import subsets
-from sigma_bench.data.index import Index
-from sigma_bench.data.miniatures.publish import generated
-from sigma_bench.data.views import Views
-from sigma_bench.evaluators import classified, classifier_run, frozen, samples, training
-from sigma_bench.evaluators.samples import Lists
-from sigma_bench.evaluators.training import Lesson
+from sigma_bench.evaluators import classified, classifier_run, samples, subject
+from sigma_bench.evaluators.lessons import taught
+from sigma_bench.evaluators.subject import Subject
+from sigma_bench.evaluators.together import all_processes, leads
 from sigma_bench.evaluators.view_scores import scores
 from sigma_bench.models.classifier import VideoClassifier
-from sigma_bench.models.fingerprint import fingerprint
-from sigma_bench.progress import say
 from sigma_bench.spec.task_finetune import Finetune
-from sigma_bench.train.distributed import Processes
+
+FOREIGN = "classifier of the file, not trained here; that its classes are in the order of the list was not checked"
 
 
 def evaluate(encoder: Encoder, task: Any, run: Run) -> Evaluation:
     """Return accuracies (percent) of a classifier made of `encoder`, and one record a test sample.
 
     The training lies in a folder of its own below `run.folder`; begun again it goes on, and once it is over only the
-    test is made. `encoder` stays as it is.
+    test is made. `encoder` stays as it is. Every process of the evaluation calls this; what the first returns counts.
 
     Args:
         encoder: A torch module; a copy of it is trained.
@@ -48,111 +43,69 @@ def evaluate(encoder: Encoder, task: Any, run: Run) -> Evaluation:
     """
     lists = samples.read(task, run)
     samples.check(task, lists)
-    processes = Processes(device=run.device)
-    subject = subject_of(encoder, task, run, lists)
-    folder = classifier_run.place(run.folder, lists.train.name, subject.content)  # tasks may share a training
-    with classifier_run.alone(folder):
-        model, record = _trained(encoder, subject, run, processes, folder)
-        tested = scores(model, lists.test, subject.views, run, subject.settings.precision, folder=folder)
-    return classified.evaluation(task, lists, tested, subject.views, record, subject.settings.precision)
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is trained: the samples, how, and all that the outcome depends on."""
-
-    lesson: Lesson
-    views: Views
-    settings: Finetune
-    content: Mapping[str, Any]
-    present: Index
-    """The training samples whose file is there."""
-
-
-def subject_of(encoder: Encoder, task: Any, run: Run, lists: Lists) -> Subject:
-    """Return what a task asks to train.
-
-    Raises:
-        UserError: No training file is there.
-    """
-    settings: Finetune = task.finetune
-    present = lists.train.present()
-    if task.dataset.per_class is not None:
-        present = subsets.per_class(present, task.dataset.per_class, run.seed)
-    if present.count == 0:
-        raise UserError(f"{task.id}: none of the {lists.train.count} training files is in {lists.train.root}")
-    stride = frozen.stride_of(encoder, task)
-    _, views = frozen.views_of(task, stride, run.seed)
-    lesson = Lesson(
-        index=present,
-        settings=settings,
-        sampling=task.clips.sampling,
-        stride=stride,
-        crop=task.views.augment == "random_resized",
-        flip=task.views.flip,
-        title=task.id,
-    )
-    content: dict[str, Any] = {
-        "weights": fingerprint(encoder),
-        "train_sha256": present.sha256,
-        "classes_sha256": present.classes_sha256,
-        "generated": generated(present.root),
-        "sampling": lesson.sampling,
-        "stride": lesson.stride,
-        "crop": lesson.crop,
-        "flip": lesson.flip,
-        "finetune": settings.model_dump(mode="json", exclude={"save_every", "log_every"}),
-        "seed": run.seed,
-        "device": torch.device(run.device).type,
-    }
-    return Subject(lesson, views, settings, json.loads(json.dumps(content)), present)
-
-
-def classifier(encoder: Encoder, classes: int, settings: Finetune, seed: int, device: str) -> VideoClassifier:
-    """Return a copy of an encoder with a new head, whose weights depend on the seed alone."""
-    assert isinstance(encoder, torch.nn.Module)
-    own = copy.deepcopy(encoder).cpu().requires_grad_(settings.trainable == "all")
-    torch.manual_seed(seed)
-    model = VideoClassifier(
-        own,
-        classes,
-        pool=settings.pool or encoder.spec.default_pool,
-        init_scale=settings.init_scale,
-        dropout=settings.dropout,
-        drop_path=settings.drop_path,
-    )
-    return model.to(device)
-
-
-def _trained(
-    encoder: Encoder, subject: Subject, run: Run, processes: Processes, folder: Path
-) -> tuple[VideoClassifier, dict[str, Any]]:
-    """Return the classifier of a training, and what is to be known of it; what of it is done is not done again."""
-    settings = subject.settings
-    model = classifier(encoder, len(subject.present.classes), settings, run.seed, run.device)
-    kept = classifier_run.finished(folder)
-    if kept is not None:
-        say(f"{folder / classifier_run.RESULT}: trained already, only tested")
-        model.load_state_dict(kept["model"])
-        classifier_run.clear(folder)
-        return model, dict(kept["record"])
-    start = classifier_run.begun(folder, subject.content)
-    numbers = subject.lesson.numbers
-    say(
-        f"{subject.lesson.title}: {numbers['trained_on']} videos, {numbers['steps']} steps of {settings.global_batch}, "
-        f"peak rate {settings.lr:.3g} = {settings.base_lr:.3g} x {settings.global_batch}/{settings.lr_per}, in {folder}"
-        + (f", from {start.name}" if start else "")
-    )
-    objective, counts = training.train(subject.lesson, model, run, processes, folder, start)
-    record = {**numbers, "select": settings.select, "epoch": settings.epochs, "decoded": counts}
-    classifier_run.finish(folder, {"model": objective.weights.state_dict(), "record": record, "spec": _plain(model)})
-    classifier_run.clear(folder)
-    return objective.weights, record
-
-
-def _plain(model: VideoClassifier) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(json.dumps(asdict(model.encoder.spec)))
+    asked = subject.of(encoder, task, run, lists)
+    folder = classifier_run.place(run.folder, lists.train.name, asked.content)  # tasks may share a training
+    with (
+        classifier_run.alone(folder) if leads(run) else nullcontext(),
+        all_processes(encoder, task, run, lists) as joint,
+    ):
+        if run.classifier is not None:
+            model, record = _of_file(encoder, run, task, len(lists.test.classes)), {"trained": False}
+        else:
+            model = classifier(encoder, len(asked.lesson.index.classes), asked.settings, run.seed).to(run.device)
+            record = taught(model, asked, run, joint, folder)
+        tested = scores(model, lists.test, asked.views, run, asked.settings.precision, ranks=joint.ranks, folder=folder)
+    found = classified.evaluation(task, lists, tested, asked.views, record, asked.settings.precision)
+    found.marks = (*_marks(asked, run), *classified.marks(found, tested, lists, asked.lesson.index.labels, record))
     return found
 
 
-__all__ = ["Subject", "classifier", "evaluate", "subject_of"]
+def classifier(encoder: Encoder, classes: int, settings: Finetune, seed: int) -> VideoClassifier:
+    """Return a copy of an encoder with a new head, whose weights depend on the seed alone; on the CPU.
+
+    Raises:
+        UserError: The encoder is no torch module, or cannot be trained so.
+    """
+    if not isinstance(encoder, torch.nn.Module):
+        raise UserError("finetuning needs an encoder that is a torch module")
+    own = copy.deepcopy(encoder).cpu().requires_grad_(settings.trainable == "all")
+    torch.manual_seed(seed)
+    try:
+        return VideoClassifier(
+            own,
+            classes,
+            pool=settings.pool or encoder.spec.default_pool,
+            init_scale=settings.init_scale,
+            dropout=settings.dropout,
+            drop_path=settings.drop_path,
+        )
+    except UserError as error:
+        raise UserError(f"{error} (the settings are finetune.drop_path and finetune.pool)") from error
+
+
+def _of_file(encoder: Encoder, run: Run, task: Any, classes: int) -> VideoClassifier:
+    """Return the classifier of a finetuned file.
+
+    Raises:
+        UserError: It has another number of classes than the list.
+    """
+    if run.classifier.classes != classes:
+        raise UserError(
+            f"{task.id}: the classifier of the file has {run.classifier.classes} classes, the list has {classes}; it "
+            "was finetuned on other data. Name the task of its data, or finetune it here (without --test-only)"
+        )
+    assert isinstance(encoder, torch.nn.Module)
+    return VideoClassifier.of_file(copy.deepcopy(encoder), run.classifier).to(run.device).eval()
+
+
+def _marks(asked: Subject, run: Run) -> tuple[str, ...]:
+    if run.classifier is not None:
+        return (FOREIGN,)
+    judged = {"paper_compat": ("epoch chosen on the test list (paper_compat)",)}
+    return judged.get(asked.settings.select, ()) + asked.marks
+
+
+def folder_of(encoder: Encoder, task: Any, run: Run) -> Path:
+    """Return the folder in which a task is trained."""
+    lists = samples.read(task, run)
+    return classifier_run.place(run.folder, task.id, subject.of(encoder, task, run, lists).content)

@@ -192,13 +192,8 @@ def marks(lists: Lists, train: Features, encoder: Encoder, task: Any) -> tuple[s
     found = []
     if train.errors:
         found.append(f"{len(train.errors)} of {lists.train.count} training files not decoded")
-    untrained = np.setdiff1d(lists.test.labels, lists.train.labels[train.ok_N])
-    if len(untrained):
-        names = ", ".join(lists.test.classes[label] for label in untrained[:3])
-        found.append(
-            f"{len(untrained)} of {len(np.unique(lists.test.labels))} tested classes without a training sample "
-            f"({names}{', ...' if len(untrained) > 3 else ''}): never predicted"
-        )
+    if said := samples.never_shown(lists.test, lists.train.labels[train.ok_N]):
+        found.append(said)
     if encoder.spec.frames != task.clips.frames and task.clips.sampling != STILL:
         found.append(f"{encoder.spec.frames} frames over the span of {task.clips.frames}")
     return tuple(found)

@@ -137,6 +137,18 @@ def check(task: Any, lists: Lists) -> None:
         )
 
 
+def never_shown(test: Index, shown_N: np.ndarray) -> str:
+    """Return in words which tested classes are not among the labels of the training samples; nothing where all are."""
+    untrained = np.setdiff1d(test.labels, shown_N)
+    if not len(untrained):
+        return ""
+    names = ", ".join(test.classes[label] for label in untrained[:3])
+    return (
+        f"{len(untrained)} of {len(np.unique(test.labels))} tested classes without a training sample "
+        f"({names}{', ...' if len(untrained) > 3 else ''}): never predicted"
+    )
+
+
 def counts(index: Index, decoded: int) -> Counts:
     """Return how many samples the list names, how many are on disk, how many were decoded."""
     return Counts(index.count, index.count - len(index.missing()), decoded)

@@ -20,10 +20,12 @@ from sigma_bench.data.load import ClipRequest, where
 from sigma_bench.data.loader import TrainingLoader
 from sigma_bench.data.mix import Mixing, mix
 from sigma_bench.data.views import STILL
+from sigma_bench.evaluators.epochs import Epochs
 from sigma_bench.models.classifier import VideoClassifier
 from sigma_bench.progress import say
 from sigma_bench.spec.task_finetune import Finetune
 from sigma_bench.train import distributed, loop, optim, schedule
+from sigma_bench.train import state as states
 from sigma_bench.train.again import Again
 from sigma_bench.train.distributed import Processes
 from sigma_bench.train.plan import Plan
@@ -206,10 +208,21 @@ def train(
     start: Path | None,
     *,
     extra: Mapping[str, Any] | None = None,
-    on_save: loop.OnSave | None = None,
+    epochs: Epochs | None = None,
     undisturbed: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> tuple[Supervised, dict[str, Any]]:
     """Train a classifier in `folder`, from the checkpoint `start` on; every process calls this.
+
+    Args:
+        lesson: What is taught.
+        model: The classifier, on the device of the processes.
+        run: Seed, decoding processes.
+        processes: Those that train together.
+        folder: Where log and checkpoints are written.
+        start: Checkpoint to go on from, None to begin.
+        extra: Plain values stored with every checkpoint.
+        epochs: Judges the end of every epoch.
+        undisturbed: A context in which this process is not ended for the loss of another one while it saves.
 
     Returns:
         The objective, whose `weights` are those of the last step, and what was not decoded, and how the rest was.
@@ -220,12 +233,17 @@ def train(
     """
     with pooled(run) as pool:
         objective, optimizer, planned = parts(lesson, model, pool, processes, run.seed)
+        on_save: loop.OnSave | None = None
+        if epochs is not None:
+            on_save = _judging(epochs, objective)
+            if start is not None and processes.leader:
+                _catch_up(epochs, objective, start)
         loop.fit(
             objective,
             optimizer,
             planned,
             folder,
-            {"numbers": lesson.numbers, **(extra or {})},
+            extra or {},
             processes,
             resume=start,
             title=lesson.title,
@@ -234,6 +252,18 @@ def train(
             again=AGAIN,
         )
         return objective, objective.merge(processes.gather(objective.state_dict()))
+
+
+def _judging(epochs: Epochs, objective: Supervised) -> loop.OnSave:
+    return lambda _, step: epochs.judge(objective.weights, step)
+
+
+def _catch_up(epochs: Epochs, objective: Supervised, start: Path) -> None:
+    """Judge the epoch that ends with a checkpoint, if the training was ended before that."""
+    saved = states.load(start)
+    if not epochs.judged(saved["step"]):
+        objective.module.load_state_dict(saved["model"])
+        epochs.judge(objective.weights, saved["step"])
 
 
 def pooled(run: Run) -> AbstractContextManager[DecodePool]:

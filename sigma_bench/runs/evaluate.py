@@ -6,6 +6,7 @@ import tempfile
 import traceback
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from sigma_bench.contracts import Encoder, Run, Stopped, UserError
@@ -42,7 +43,8 @@ def evaluate(request: Request) -> int:
     request = replace(request, checkpoints=without_checksums(request.checkpoints))
     with joined() as ranks:
         if ranks.rank > 0:
-            return help_out(ranks, request.workers, lambda number, pool: _loaded(request, number, ranks, pool))
+            load_number = partial(_loaded, request, ranks)
+            return help_out(ranks, request.workers, load_number, lambda: _tasks(request)[1])
         with served(ranks):
             return _evaluate_all(request, ranks)
 
@@ -115,11 +117,13 @@ def _candidate(request: Request, number: int) -> Candidate:
     return candidate(name, request.family, request.heads, request.as_system, request.specs, request.reading)
 
 
-def _loaded(request: Request, number: int, ranks: Ranks, pool: DecodePool) -> tuple[Encoder, Run]:
+def _loaded(request: Request, ranks: Ranks, number: int, pool: DecodePool) -> tuple[Encoder, Run]:
     """Return the encoder of a checkpoint, and how it is run, in a process that helps."""
     here = device_of(request.device, ranks)
     encoder = _candidate(request, number).encoder(here)
-    return encoder, Run(here, 0, None, request.out, precision=request.precision, pool=pool)
+    return encoder, Run(
+        here, 0, None, request.out, request.limit, precision=request.precision, workers=request.workers, pool=pool
+    )
 
 
 def runnable(task: Task, root: Path | None, data: str) -> bool:

@@ -16,6 +16,7 @@ from sigma_bench.data.ranks import OtherFailed, Ranks
 from sigma_bench.progress import say
 from sigma_bench.runs.machine import set_threads, torch_device
 from sigma_bench.runs.systems import Candidate
+from sigma_bench.spec.task import Task
 
 Load = Callable[[int, DecodePool], tuple[Encoder, Run]]
 """(number of a checkpoint on the command line, decoding processes) -> its encoder on this process's device, and how."""
@@ -63,12 +64,15 @@ def helpers(ranks: Ranks, system: Candidate, here: str, number: int) -> Any:
     return Helpers(ranks, fingerprint(system.encoder(here)))
 
 
-def help_out(ranks: Ranks, workers: int, load: Load) -> int:
+def help_out(ranks: Ranks, workers: int, load: Load, tasks: Callable[[], list[Task]]) -> int:
     """Do what rank 0 asks for until it ends; return the exit code: 0, or 1 where rank 0 is lost.
+
+    That is a share of some features, or the whole of a task whose evaluator trains: then all processes run it.
 
     What fails here is reported there. Its exit code is that of the command: were it this one's too, torchrun would take
     this process for the one that failed, and might end rank 0 before it has said why.
     """
+    from sigma_bench.evaluators import together
     from sigma_bench.features import contribute
 
     set_threads(None, workers)
@@ -76,11 +80,23 @@ def help_out(ranks: Ranks, workers: int, load: Load) -> int:
     loaded: list[tuple[Encoder, Run]] = []
     with DecodePool("sigma_bench.data.load:load_clips", workers=workers) as pool:
 
-        def part(message: dict[str, Any]) -> dict[str, Any]:
+        def system() -> tuple[Encoder, Run]:
             if not loaded:
                 loaded.append(load(number, pool))
-            encoder, run = loaded[0]
+            return loaded[0]
+
+        def part(message: dict[str, Any]) -> dict[str, Any]:
+            encoder, run = system()
             return contribute(encoder, message, run, ranks)
+
+        def evaluate(message: dict[str, Any]) -> None:
+            own = ranks.job()
+            try:
+                encoder, run = system()
+                together.follow(encoder, tasks(), run, own, message)
+            except BaseException as error:
+                own.refuse(error)
+                raise
 
         try:
             while (message := ranks.receive())["do"] != "end":
@@ -88,8 +104,11 @@ def help_out(ranks: Ranks, workers: int, load: Load) -> int:
                     number = message["checkpoint"]
                     loaded.clear()
                     continue
-                with suppress(Exception):  # `together` has told rank 0
-                    ranks.together(partial(part, message))
+                with suppress(Exception):  # rank 0 has been told
+                    if message["do"] == "evaluate":
+                        evaluate(message)
+                    else:
+                        ranks.together(partial(part, message))
         except OtherFailed as error:
             say(f"process {ranks.rank} of {ranks.world} ends: {error}")
             return 1

@@ -36,7 +36,7 @@ FUSE_S = 45.0
 """After so long a process that is to end is ended by force: longer than it waits for others to leave."""
 DONE = "done"
 """The last sign of a process."""
-ADVICE = "All processes end; start them again with --resume"
+AGAIN = "start them again with --resume"
 """What is done after the loss of a process of a pretraining."""
 
 
@@ -51,6 +51,7 @@ class Heartbeat:
         beat_s: Seconds between two signs of life.
         silence_s: Seconds without one after which a process counts as lost.
         agreed: Exceptions that all processes raise together, as an ordinary end.
+        again: What the user is told to do with the processes.
     """
 
     def __init__(
@@ -59,7 +60,9 @@ class Heartbeat:
         beat_s: float = BEAT_S,
         silence_s: float = SILENCE_S,
         agreed: tuple[type[BaseException], ...] = (),
+        again: str = AGAIN,
     ) -> None:
+        self._advice = f"All processes end; {again}"
         self._ranks, self._beat_s, self._silence_s, self._agreed = ranks, beat_s, silence_s, agreed
         self._stop = threading.Event()
         self._busy = threading.Lock()
@@ -117,7 +120,7 @@ class Heartbeat:
                     self._end(self._out_of_reach(str(error)), None)
                 return
             if failure is not None and not self._stop.is_set():
-                self._end(_words(failure, self._ranks.world), self._store, failure)
+                self._end(_words(failure, self._ranks.world, self._advice), self._store, failure)
                 return
             self._missed = 0.0
             number += 1
@@ -155,7 +158,7 @@ class Heartbeat:
                 self._end(self._out_of_reach(str(gone)), None)
             if failure is not None:
                 self._stop.set()
-                self._end(_words(failure, self._ranks.world), self._store, failure)
+                self._end(_words(failure, self._ranks.world, self._advice), self._store, failure)
         self._stop.set()
         # an exit may wait for the others in a library's clean-up
         faulthandler.dump_traceback_later(FUSE_S, exit=True)
@@ -239,7 +242,7 @@ class Heartbeat:
         reason = error.splitlines()[0] if error else "no reason given"
         return (
             f"process {self._ranks.rank} of {self._ranks.world} does not reach the others any more ({reason}): process "
-            f"0 was killed, or its machine is lost. {ADVICE}"
+            f"0 was killed, or its machine is lost. {self._advice}"
         )
 
     @staticmethod
@@ -255,18 +258,18 @@ def _described(error: BaseException) -> str:
     return "".join(traceback.format_exception(error)).rstrip()
 
 
-def _words(failure: dict[str, Any], world: int) -> str:
+def _words(failure: dict[str, Any], world: int, advice: str) -> str:
     who = f"process {failure['rank']} of {world}"
     if "silent" in failure:
         return (
             f"{who} has not been heard of for {failure['silent']:.0f} s; it was killed, or its machine is lost. "
-            f"{ADVICE}"
+            f"{advice}"
         )
     if "stopped" in failure:
-        return f"{who} was told to stop ({failure['stopped']}). {ADVICE}"
+        return f"{who} was told to stop ({failure['stopped']}). {advice}"
     if "mistaken" in failure:
         return f"{who} failed: {failure['mistaken']}\nAll processes end"
-    return f"{who} failed: {failure['said']}\n{ADVICE}"
+    return f"{who} failed: {failure['said']}\n{advice}"
 
 
 def _kind(error: BaseException) -> str:
