@@ -58,6 +58,9 @@ def evaluate(
     ] = None,
     weights: Annotated[str | None, typer.Option(help="Key of the weights in a file of several: model_ema")] = None,
     as_system: Annotated[str | None, typer.Option("--as", help="Zoo name whose description the rows take")] = None,
+    test_only: Annotated[
+        bool, typer.Option("--test-only", help="Test the classifier that a finetuned file holds; nothing is trained")
+    ] = False,
     device: Device = "auto",
     gpus: Annotated[
         str | None, typer.Option(help="Cards of this machine that share the tasks, one task each at a time: 0-7 or 0,2")
@@ -95,7 +98,7 @@ def evaluate(
             force=force,
             family=family,
             heads=heads,
-            reading=Reading(frames, image_size, positions, weights),
+            reading=Reading(frames, image_size, positions, weights, "require" if test_only else None),
             as_system=as_system,
             device=device,
             precision=precision,

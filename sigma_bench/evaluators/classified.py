@@ -123,5 +123,6 @@ def _at_chance(found: Evaluation, tested: Scores, lists: Lists, record: dict[str
         return f"{said}; is this list the one the file was finetuned on, with its classes in this order?"
     uniform = np.log(len(lists.test.classes))
     if "last_loss" in record:
-        said += f"; the loss went from {record['first_loss']:.3f} to {record['last_loss']:.3f} (uniform: {uniform:.3f})"
+        began = f" (at first {record['first_loss']:.3f})" if "first_loss" in record else ""
+        said += f"; the loss ended at {record['last_loss']:.3f}{began}, that of a uniform answer is {uniform:.3f}"
     return f"{said}; are the labels right, the rate (finetune.base_lr) and the epochs enough?"

@@ -9,21 +9,23 @@ from __future__ import annotations
 
 import copy
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from sigma_bench.contracts import Encoder, Evaluation, Run, UserError
+from sigma_bench.data.index import Index
 from sigma_bench.evaluators import classified, classifier_run, samples, subject
 from sigma_bench.evaluators.lessons import taught
 from sigma_bench.evaluators.subject import Subject
 from sigma_bench.evaluators.together import all_processes, leads
 from sigma_bench.evaluators.view_scores import scores
+from sigma_bench.models.checkpoints.classifier import Classifier
 from sigma_bench.models.classifier import VideoClassifier
 from sigma_bench.spec.task_finetune import Finetune
 
-FOREIGN = "classifier of the file, not trained here; that its classes are in the order of the list was not checked"
+FOREIGN = "classifier of the file, not trained here"
+UNCHECKED = "that its classes are in the order of the list was not checked"
 
 
 def evaluate(encoder: Encoder, task: Any, run: Run) -> Evaluation:
@@ -50,7 +52,7 @@ def evaluate(encoder: Encoder, task: Any, run: Run) -> Evaluation:
         all_processes(encoder, task, run, lists) as joint,
     ):
         if run.classifier is not None:
-            model, record = _of_file(encoder, run, task, len(lists.test.classes)), {"trained": False}
+            model, record = _of_file(encoder, run, task, lists.test), {"trained": False}
         else:
             model = classifier(encoder, len(asked.lesson.index.classes), asked.settings, run.seed).to(run.device)
             record = taught(model, asked, run, joint, folder)
@@ -83,16 +85,23 @@ def classifier(encoder: Encoder, classes: int, settings: Finetune, seed: int) ->
         raise UserError(f"{error} (the settings are finetune.drop_path and finetune.pool)") from error
 
 
-def _of_file(encoder: Encoder, run: Run, task: Any, classes: int) -> VideoClassifier:
+def _of_file(encoder: Encoder, run: Run, task: Any, index: Index) -> VideoClassifier:
     """Return the classifier of a finetuned file.
 
     Raises:
-        UserError: It has another number of classes than the list.
+        UserError: It has another number of classes than the list, or says that its classes are others.
     """
-    if run.classifier.classes != classes:
+    head: Classifier = run.classifier
+    other = "Name the task of its data, or finetune it here (without --test-only)"
+    if head.classes != len(index.classes):
         raise UserError(
-            f"{task.id}: the classifier of the file has {run.classifier.classes} classes, the list has {classes}; it "
-            "was finetuned on other data. Name the task of its data, or finetune it here (without --test-only)"
+            f"{task.id}: the classifier of the file has {head.classes} classes, the list has {len(index.classes)}; it "
+            f"was finetuned on other data. {other}"
+        )
+    if head.label_map not in ("", index.classes_sha256):
+        raise UserError(
+            f"{task.id}: the classifier of the file has classes of other names, or in another order, than the list "
+            f"(hash {head.label_map[:12]}, here {index.classes_sha256[:12]}). {other}"
         )
     assert isinstance(encoder, torch.nn.Module)
     return VideoClassifier.of_file(copy.deepcopy(encoder), run.classifier).to(run.device).eval()
@@ -100,12 +109,6 @@ def _of_file(encoder: Encoder, run: Run, task: Any, classes: int) -> VideoClassi
 
 def _marks(asked: Subject, run: Run) -> tuple[str, ...]:
     if run.classifier is not None:
-        return (FOREIGN,)
+        return (FOREIGN if run.classifier.label_map else f"{FOREIGN}; {UNCHECKED}",)
     judged = {"paper_compat": ("epoch chosen on the test list (paper_compat)",)}
     return judged.get(asked.settings.select, ()) + asked.marks
-
-
-def folder_of(encoder: Encoder, task: Any, run: Run) -> Path:
-    """Return the folder in which a task is trained."""
-    lists = samples.read(task, run)
-    return classifier_run.place(run.folder, task.id, subject.of(encoder, task, run, lists).content)

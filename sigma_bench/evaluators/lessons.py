@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,8 @@ from sigma_bench.evaluators.subject import Subject
 from sigma_bench.evaluators.together import Joint
 from sigma_bench.evaluators.view_scores import scores
 from sigma_bench.metrics.accuracy import top_k
+from sigma_bench.models.checkpoints import export
+from sigma_bench.models.checkpoints.classifier import LABEL_MAP
 from sigma_bench.models.classifier import VideoClassifier
 from sigma_bench.progress import say
 from sigma_bench.train import state as states
@@ -89,7 +89,9 @@ def _train(
         if epochs is not None:
             record["epoch"], weights = epochs.best()
             record["scores"] = epochs.scores
-        classifier_run.finish(folder, {"model": weights, "record": record, "spec": _plain(model)})
+        classes = asked.lesson.index
+        content = {"model": weights, "record": record, LABEL_MAP: classes.classes_sha256, **_described(model)}
+        classifier_run.finish(folder, content)
 
     joint.ranks.together(lambda: keep() if processes.leader else None)
 
@@ -139,9 +141,12 @@ def _course(folder: Path) -> dict[str, Any]:
     records = [one for one in read(folder / NAME).records if isinstance(one.get("loss"), float)]
     if not records:
         return {}
-    return {"first_loss": records[0]["loss"], "last_loss": records[-1]["loss"]}
+    return {"last_loss": records[-1]["loss"], **({"first_loss": records[0]["loss"]} if len(records) > 1 else {})}
 
 
-def _plain(model: VideoClassifier) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(json.dumps(asdict(model.encoder.spec)))
-    return found
+def _described(model: VideoClassifier) -> dict[str, Any]:
+    """Return what lets the file be read again as a finetuned one; nothing where our loader cannot build the encoder."""
+    try:
+        return {"encoder": export.own(export.holdable(model.encoder, "safetensors"))[1]}
+    except UserError:
+        return {}

@@ -90,7 +90,7 @@ def _evaluate_all(request: Request, ranks: Ranks) -> int:
             try:
                 system = _candidate(request, number)
                 say(system.headline)
-                run = replace(run, helpers=helpers(ranks, system, run.device, number))
+                run = replace(run, helpers=helpers(ranks, system, run.device, number), classifier=system.classifier)
                 runs = [replace(run, seed=seed) for seed in range(seeds)]
                 good, any_ran = _evaluate(system, there, runs, suite, request, store)
             except UserError as error:
@@ -120,10 +120,9 @@ def _candidate(request: Request, number: int) -> Candidate:
 def _loaded(request: Request, ranks: Ranks, number: int, pool: DecodePool) -> tuple[Encoder, Run]:
     """Return the encoder of a checkpoint, and how it is run, in a process that helps."""
     here = device_of(request.device, ranks)
-    encoder = _candidate(request, number).encoder(here)
-    return encoder, Run(
-        here, 0, None, request.out, request.limit, precision=request.precision, workers=request.workers, pool=pool
-    )
+    system = _candidate(request, number)
+    run = Run(here, 0, None, request.out, request.limit, request.precision, request.workers, pool)
+    return system.encoder(here), replace(run, classifier=system.classifier)
 
 
 def runnable(task: Task, root: Path | None, data: str) -> bool:
@@ -254,6 +253,10 @@ def _tasks(request: Request) -> tuple[str, list[Task], int]:
         load.task(i, data=request.data, profile=request.profile, sets=request.sets, specs=request.specs) for i in ids
     ]
     variants.check(tasks, request.splits)
+    if request.reading.head is not None:
+        frozen = [task.id for task in tasks if task.finetune is None]
+        if frozen:
+            raise UserError(f"--test-only: {', '.join(frozen)} trains no classifier of the file's kind; leave it out")
     return name, tasks, request.seeds or seeds
 
 

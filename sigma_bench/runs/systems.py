@@ -6,6 +6,7 @@ import re
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,8 @@ class Reading:
     image_size: int | None = None
     positions: Any = None
     weights: str | None = None
+    head: str | None = None
+    """"require": the classifier in the file is kept, and must be there; None drops it."""
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -79,6 +82,8 @@ class Candidate:
     marks: tuple[str, ...] = ()
     resizable: bool = False
     name: str = ""
+    classifier: Any = None
+    """The classifier in the file, where it is asked for."""
 
 
 def candidate(
@@ -226,12 +231,23 @@ def _file(
     marks += tuple(report.system.get("warnings", ()))
     usual = HEADS_BY_DIM.get(encoder.spec.embed_dim, heads) if entry is None else entry.heads or heads
     by_user = {} if heads in (None, usual) else {"heads": heads}
-    marks += tuple(f"read with {name} {value}" for name, value in (by_user | reading.asked).items())
+    by_user |= {name: value for name, value in reading.asked.items() if name != "head"}
+    marks += tuple(f"read with {name} {value}" for name, value in by_user.items())
     if report.unexpected.tensors:
         marks += (f"{report.unexpected.tensors} unknown tensors not used: {', '.join(report.unexpected.first)}",)
     if report.positions is not None and report.positions.policy != "as is":
         marks += (f"positions: {report.positions}",)
-    return Candidate(description, report.sha256, report.headline, lambda device: _placed(encoder, device), marks, True)
+    if reading.head == "require" and report.head is None:
+        raise UserError(f"{asked}: holds no classifier to test; finetune it here, without --test-only")
+    return Candidate(
+        description,
+        report.sha256,
+        report.headline,
+        partial(_placed, encoder),
+        marks,
+        resizable=True,
+        classifier=report.head,
+    )
 
 
 def progress(run: Mapping[str, Any], description: Mapping[str, Any], named: bool = False) -> dict[str, Any]:

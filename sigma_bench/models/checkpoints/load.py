@@ -7,7 +7,7 @@ from pathlib import Path
 from sigma_bench.contracts import Encoder, UserError
 from sigma_bench.models.checkpoints import image, image_name, random
 from sigma_bench.models.checkpoints.adapter import Adapter, Beside
-from sigma_bench.models.checkpoints.classifier import take
+from sigma_bench.models.checkpoints.classifier import LABEL_MAP, take
 from sigma_bench.models.checkpoints.container import Unwrapped, unwrap
 from sigma_bench.models.checkpoints.deepspeed import weights_file
 from sigma_bench.models.checkpoints.fill import fill
@@ -67,7 +67,7 @@ def load_encoder(
     encoder = fill(built, split.encoder, file.path)
     if not isinstance(encoder, Encoder):
         raise TypeError(f"{type(encoder).__name__}, built for family {name}, is no encoder")
-    classifier = take(split.head, asked.head, encoder.spec.embed_dim, file.path)
+    classifier = take(split.head, asked.head, encoder.spec.embed_dim, file.path, found.beside.get(LABEL_MAP))
     file.check_unchanged()
     notes = [*file.notes, *found.notes, *split.notes, *built.notes]
     if split.unexpected:

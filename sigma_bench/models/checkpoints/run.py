@@ -33,9 +33,14 @@ class OwnRun:
         return encoder_prefix(state) is not None
 
     def split(self, state: State) -> Split:
-        """Keep the encoder."""
+        """Keep the encoder; of a file of a finetuning its classifier is told apart."""
         known = ("decoder.", "encoder_to_decoder.", "mask_token", "prototypes", "head.")
-        return split_by_prefix(state, encoder_prefix(state) or "", known)
+        pretrained = any(name.startswith("decoder.") for name in state)
+        heads = {} if pretrained else {name: t for name, t in state.items() if name.startswith(("head.", "fc_norm."))}
+        rest = {name: tensor for name, tensor in state.items() if name not in heads}
+        split = split_by_prefix(rest, encoder_prefix(state) or "", known)
+        split.head.update(heads)
+        return split
 
     def build(self, split: Split, beside: Beside, asked: Asked, family: str, path: Path) -> Built:
         """Build a `VideoViT`; see `Adapter.build`."""
