@@ -70,6 +70,19 @@ def begun(folder: Path, content: Mapping[str, Any]) -> Path | None:
     return folders.newest_sound(kept)
 
 
+def finished(folder: Path) -> bool:
+    """Return whether a folder holds the classifier that its training gave.
+
+    Raises:
+        UserError: It is damaged.
+    """
+    file = folder / RESULT
+    wrong = states.damage(file) if file.exists() else ""
+    if wrong:
+        raise UserError(f"{file}: damaged ({wrong}); put back a good copy, or delete {folder} to train anew")
+    return file.exists()
+
+
 def finish(folder: Path, content: Mapping[str, Any]) -> None:
     """Keep the classifier, then delete what only a training that goes on needs.
 

@@ -50,8 +50,10 @@ def taught(model: VideoClassifier, asked: Subject, run: Run, joint: Joint, folde
 
 def _standing(asked: Subject, folder: Path) -> tuple[bool, str | None]:
     """Return whether the classifier is there already, and the checkpoint to go on from."""
+    if classifier_run.finished(folder):
+        return True, None
     start = classifier_run.begun(folder, asked.content)
-    return (folder / classifier_run.RESULT).exists(), None if start is None else str(start.resolve())
+    return False, None if start is None else str(start.resolve())
 
 
 def _train(

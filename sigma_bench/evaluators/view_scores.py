@@ -18,13 +18,12 @@ from sigma_bench.data.decode.pool import DecodePool
 from sigma_bench.data.index import Index
 from sigma_bench.data.ranks import Ranks, share
 from sigma_bench.data.views import Views, requests, sample_views
+from sigma_bench.encoding import GIVEN_UP, batch_size
 from sigma_bench.metrics.views import by_row, mean_softmax
 from sigma_bench.models.classifier import VideoClassifier
 from sigma_bench.progress import Reporter
 from sigma_bench.train.loop import autocast
 
-VIEWS_AT_A_TIME = 64
-"""About so many views go through the classifier in one batch."""
 Aggregate = Callable[[np.ndarray], np.ndarray]
 """Logits (N, V, C) float32 -> scores (N, C)."""
 
@@ -106,7 +105,7 @@ def _part(
 ) -> Part:
     """Return what this process's share of the samples gives."""
     spec: EncoderSpec = model.encoder.spec
-    size = -(-VIEWS_AT_A_TIME // views.count)
+    size = batch_size(views)
     batches = [range(first, min(first + size, index.count)) for first in range(0, index.count, size)]
     mine = [row for number in share(len(batches), ranks.rank, ranks.world) for row in batches[number]]
     rows: list[int] = []
@@ -126,7 +125,7 @@ def _part(
                 clips: list[torch.Tensor] = []
                 for row, result in zip(mine[first : first + size], results, strict=False):
                     if result.arrays is None:
-                        errors[index.ids[row]] = str(result.error)
+                        errors[index.ids[row]] = f"{GIVEN_UP if result.transient else ''}{result.error}"
                         continue
                     decoders[str(result.info.get("backend"))] += 1
                     there.append(row)
