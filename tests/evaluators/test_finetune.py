@@ -430,6 +430,6 @@ def test_a_damaged_classifier_is_named_and_not_replaced(straight, root, pool, en
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
-    with pytest.raises(UserError, match="damaged .* delete .* to train anew"):
+    with pytest.raises(UserError, match=r"damaged .* delete .* to train anew"):
         finetune.evaluate(encoder, task_of(), run_in(tmp_path / "copy", root, pool))
     assert file.read_bytes() == bytes(content)
