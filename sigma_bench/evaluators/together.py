@@ -66,7 +66,8 @@ def all_processes(encoder: Encoder, task: Any, run: Run, lists: Lists) -> Iterat
         return
     if leads(run):
         root = None if run.data_root is None else str(run.data_root.resolve())
-        run.helpers.ranks.send({"do": "evaluate", "task": task.id, "seed": run.seed, "data_root": root})
+        asked = {"task": task.id, "settings": _digest(task), "seed": run.seed, "data_root": root}
+        run.helpers.ranks.send({"do": "evaluate", **asked})
     ranks: Ranks = run.helpers.ranks.job() if leads(run) else run.helpers.ranks
     _same(ranks.gather(_facts(encoder, task, run, lists)))
     try:
@@ -82,13 +83,22 @@ def all_processes(encoder: Encoder, task: Any, run: Run, lists: Lists) -> Iterat
 def follow(encoder: Encoder, tasks: Sequence[Any], run: Run, ranks: Ranks, message: Mapping[str, Any]) -> None:
     """Do the task that rank 0 names, one of this process's own command line.
 
+    Args:
+        encoder: As loaded here.
+        tasks: What the command line asks for, each split by itself.
+        run: How this process runs.
+        ranks: The processes, for this task.
+        message: What rank 0 said.
+
     Raises:
         UserError: There is no such task here.
         OtherFailed: Another process cannot take part.
     """
-    named = [task for task in tasks if task.id == message["task"]]
+    named = [task for task in tasks if _digest(task) == message["settings"]]
     if not named:
-        raise UserError(f"process 0 evaluates {message['task']}, which is not on the command line of this process")
+        raise UserError(
+            f"process 0 evaluates {message['task']} with settings that the command line of this process does not give"
+        )
     root = None if message["data_root"] is None else Path(message["data_root"])
     helpers = Helpers(ranks, "", called=True)
     here = replace(run, seed=int(message["seed"]), data_root=root, helpers=helpers)
@@ -97,15 +107,19 @@ def follow(encoder: Encoder, tasks: Sequence[Any], run: Run, ranks: Ranks, messa
 
 def _facts(encoder: Encoder, task: Any, run: Run, lists: Lists) -> dict[str, Any]:
     """Return what all processes must have in common."""
-    settings = task.model_dump(mode="json", exclude={"title", "cost", "notes"})
     return {
         "weights": fingerprint(encoder),
-        "settings": hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
+        "settings": _digest(task),
         "training list": lists.train.present().sha256,
         "test list": lists.test.sha256,
         "seed": run.seed,
         "out": str(run.folder.resolve()),
     }
+
+
+def _digest(task: Any) -> str:
+    """Return the hash of a resolved task."""
+    return hashlib.sha256(json.dumps(task.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
 
 
 def _same(told: Sequence[Mapping[str, Any]]) -> None:

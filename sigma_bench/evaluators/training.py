@@ -119,18 +119,22 @@ def mixing(settings: Finetune, classes: int) -> Blend:
 
 
 def micro_batch(settings: Finetune, world: int) -> int:
-    """Return the videos that a process takes at once.
+    """Return the videos that a process takes at once: the greatest part of its share that is allowed.
 
     Raises:
         UserError: The global batch cannot be met by so many processes, or clips could not be mixed in pairs.
     """
-    micro = distributed.micro_batch(settings.global_batch, settings.micro_batch, world, "finetune")
-    if settings.mixes and micro * settings.repeats % 2:
+    share = distributed.micro_batch(settings.global_batch, None, world, "finetune")
+    most = settings.micro_batch or share
+    paired = [n for n in range(1, share + 1) if not settings.mixes or n * settings.repeats % 2 == 0]
+    fitting = [n for n in paired if share % n == 0 and n <= most]
+    if not fitting:
         raise UserError(
-            f"mixup and CutMix mix pairs, but a micro-batch has {micro} x {settings.repeats} clips on {world} "
-            "processes; start fewer, or set finetune.micro_batch to an even number"
+            f"mixup and CutMix mix pairs, but the {share} videos that each of {world} processes takes of "
+            f"finetune.global_batch {settings.global_batch} cannot be cut into even parts of at most {most}; start "
+            "fewer processes, or raise finetune.micro_batch"
         )
-    return micro
+    return fitting[-1]
 
 
 def parts(

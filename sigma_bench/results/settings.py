@@ -19,7 +19,7 @@ from sigma_bench.results.row import Row
 from sigma_bench.spec import load
 
 FOLDER = "settings"
-NOT_HASHED = ("title", "cost", "notes", "resolved")
+NOT_HASHED = ("title", "cost", "notes", "marks", "resolved")
 """Parts of a task that change no number."""
 
 

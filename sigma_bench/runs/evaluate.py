@@ -44,7 +44,7 @@ def evaluate(request: Request) -> int:
     with joined() as ranks:
         if ranks.rank > 0:
             load_number = partial(_loaded, request, ranks)
-            return help_out(ranks, request.workers, load_number, lambda: _tasks(request)[1])
+            return help_out(ranks, request.workers, load_number, partial(_every, request))
         with served(ranks):
             return _evaluate_all(request, ranks)
 
@@ -123,6 +123,12 @@ def _loaded(request: Request, ranks: Ranks, number: int, pool: DecodePool) -> tu
     system = _candidate(request, number)
     run = Run(here, 0, None, request.out, request.limit, request.precision, request.workers, pool)
     return system.encoder(here), replace(run, classifier=system.classifier)
+
+
+def _every(request: Request) -> list[Task]:
+    """Return the tasks that are asked for, each split by itself."""
+    asked = _tasks(request)[1]
+    return [one for task in asked for split in variants.of(task, request.splits, lambda: 1) for one in split]
 
 
 def runnable(task: Task, root: Path | None, data: str) -> bool:

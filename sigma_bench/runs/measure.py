@@ -90,7 +90,7 @@ def measure(
     data = "custom" if request.data == "official" and not lists.official else request.data
     trained = None if lists.training is None else present(lists.training)
     common = {**_common(system, task, run, suite, request), "data": data, "train_present": trained}
-    marks = (*system.marks, *(f"{SETTING}{s}" for s in task.resolved.sets))
+    marks = (*system.marks, *task.marks, *(f"{SETTING}{s}" for s in task.resolved.sets))
     content = settings_of(task, run, request.heads, request.reading)
     kept = {"settings": settings.save(store.folder, content, load.dump(task))}
     try:

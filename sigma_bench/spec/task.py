@@ -179,6 +179,8 @@ class Task(Spec):
     """Settings of an evaluator from another package; our own have blocks of their own."""
     cost: Text
     notes: Texts = ()
+    marks: Texts = ()
+    """What every row of the task carries as a mark: an assumption where neither paper nor code says how it is done."""
     resolved: Resolved
 
     @property

@@ -20,8 +20,8 @@ class Finetune(Spec):
     global_batch: Count
     """Videos of an optimiser step, whatever the number of processes."""
     micro_batch: Count | None = None
-    """Videos in one forward pass of one process; null divides the global batch among the processes. Clips are mixed
-    with others of their micro-batch."""
+    """Most videos in one forward pass of one process, which takes a divisor of its share; null: the whole share. Clips
+    are mixed with others of their micro-batch."""
     base_lr: Positive
     lr_per: Count = 256
     min_lr: NonNegative
@@ -88,12 +88,6 @@ class Finetune(Spec):
             raise ValueError(f"steps {list(self.steps)}: expected ascending epochs after warmup_epochs")
         if self.min_lr > self.base_lr:
             raise ValueError(f"min_lr {self.min_lr} is above base_lr {self.base_lr}")
-        if self.micro_batch and self.global_batch % self.micro_batch:
-            raise ValueError(f"global_batch {self.global_batch} is not a multiple of micro_batch {self.micro_batch}")
-        if self.mixes and self.micro_batch and self.micro_batch * self.repeats % 2:
-            raise ValueError(
-                f"mixup and cutmix mix pairs: micro_batch {self.micro_batch} x repeats {self.repeats} must be even"
-            )
         if not 0 < self.crop_scale[0] <= self.crop_scale[1]:
             raise ValueError(f"crop_scale {self.crop_scale}: expected 0 < least <= greatest")
         return self

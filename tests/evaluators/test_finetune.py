@@ -348,8 +348,8 @@ def straight_views(root, pool):
     ("sets", "world", "words"),
     [
         (("finetune.global_batch=9",), 2, "global_batch 9 cannot be divided among 2 processes"),
-        (("finetune.global_batch=12", "finetune.micro_batch=6"), 3, "finetune.micro_batch 6 does not divide the 4"),
-        (("finetune.global_batch=12", "finetune.mixup=0.8"), 4, "a micro-batch has 3 x 1 clips on 4 processes"),
+        (("finetune.global_batch=12", "finetune.mixup=0.8"), 4, "the 3 videos that each of 4 processes takes"),
+        (("finetune.micro_batch=1", "finetune.cutmix=1.0"), 1, "cannot be cut into even parts of at most 1"),
     ],
 )
 def test_a_global_batch_that_cannot_be_met_is_refused(sets, world, words):
@@ -358,12 +358,25 @@ def test_a_global_batch_that_cannot_be_met_is_refused(sets, world, words):
 
 
 @pytest.mark.parametrize(
+    ("sets", "world", "micro"),
+    [
+        ((), 1, 12),
+        ((), 3, 4),
+        (("finetune.micro_batch=5",), 1, 4),
+        (("finetune.micro_batch=3", "finetune.mixup=0.8"), 1, 2),
+        (("finetune.micro_batch=3", "finetune.mixup=0.8", "finetune.repeats=2"), 1, 3),
+        (("finetune.micro_batch=100",), 2, 6),
+    ],
+)
+def test_a_micro_batch_is_the_greatest_part_that_is_allowed(sets, world, micro):
+    assert training.micro_batch(task_of(*sets).finetune, world) == micro
+
+
+@pytest.mark.parametrize(
     ("sets", "words"),
     [
         (("finetune.warmup_epochs=3",), "warmup_epochs 3 is above epochs 2"),
         (("finetune.min_lr=1.0",), "min_lr 1.0 is above base_lr"),
-        (("finetune.micro_batch=5",), "global_batch 12 is not a multiple of micro_batch 5"),
-        (("finetune.micro_batch=3", "finetune.cutmix=1.0"), "micro_batch 3 x repeats 1 must be even"),
         (("finetune.crop_scale=[0.5, 0.25]",), "expected 0 < least <= greatest"),
         (("finetune.randaugment=strong",), "finetune.randaugment: found"),
         (("finetune.layer_decay=0",), "finetune.layer_decay: found 0"),
