@@ -26,6 +26,7 @@ from sigma_bench.models.cycle_net import CycleNet
 from sigma_bench.models.fingerprint import fingerprint
 from sigma_bench.progress import say
 from sigma_bench.spec.task_counting import Counting as Settings
+from sigma_bench.train import state as states
 from sigma_bench.train.distributed import Processes
 
 TEST_ONLY = ("minimum_cycles", "weight", "save_every", "log_every")
@@ -100,8 +101,8 @@ def _trained(
     content: dict[str, Any],
 ) -> dict[str, Any]:
     """Give `net` the weights of a training, and return what is to be known of it; what is done is not done again."""
-    kept = classifier_run.finished(folder)
-    if kept is not None:
+    if classifier_run.finished(folder):
+        kept = states.load(folder / classifier_run.RESULT)
         say(f"{folder / classifier_run.RESULT}: trained already, only tested")
         net.load_state_dict(kept["model"])
         classifier_run.clear(folder)

@@ -145,6 +145,7 @@ DEMANDS: dict[str, Callable[[Task, Encoder, Find], tuple[Stage, ...]]] = {
     "finetune": _training,
     "segmentation": _maps,
     "counting": _counted,
+    "linear_released": _training,
 }
 """Evaluator -> its stages."""
 
