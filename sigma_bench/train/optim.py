@@ -1,4 +1,4 @@
-"""Parameter groups of AdamW."""
+"""Optimisers and their groups of parameters."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from torch import nn
 NEVER_DECAYED = frozenset({"pos_embed", "cls_token", "mask_token"})
 TABLES = NEVER_DECAYED | {"time_embed"}
 """Learned tables and tokens of all encoders that can be finetuned."""
+NORMS = (nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm)
+"""Layers that normalise."""
 
 
 def pretraining_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -79,8 +81,37 @@ def finetuning_groups(
     ]
 
 
+def norms_apart(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Split the trainable parameters into those of normalisation layers, which are not decayed, and all others.
+
+    The rule of SlowFast (`models/optimizer.py`, `BN.WEIGHT_DECAY`): biases of other layers are decayed.
+
+    Args:
+        model: The module whose parameters are trained.
+        weight_decay: Decay of what is no norm's.
+
+    Returns:
+        Groups with the keys `params`, `weight_decay` and `names`.
+    """
+    of_norms = {id(p) for module in model.modules() if isinstance(module, NORMS) for p in module.parameters()}
+    groups: dict[bool, dict[str, nn.Parameter]] = {False: {}, True: {}}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            groups[id(parameter) not in of_norms][name] = parameter
+    return [
+        {"params": list(held.values()), "weight_decay": weight_decay if decays else 0.0, "names": list(held)}
+        for decays, held in groups.items()
+        if held
+    ]
+
+
 def adamw(
     groups: Iterable[dict[str, Any]], lr: float, betas: tuple[float, float] = (0.9, 0.95), eps: float = 1e-8
 ) -> torch.optim.AdamW:
     """Return AdamW over `groups`; the loop sets each step's rate on its groups."""
     return torch.optim.AdamW(list(groups), lr=lr, betas=betas, eps=eps, fused=True)
+
+
+def sgd(groups: Iterable[dict[str, Any]], lr: float, momentum: float) -> torch.optim.SGD:
+    """Return SGD with Nesterov's momentum (none where it is 0) over `groups`; the loop sets each step's rate."""
+    return torch.optim.SGD(list(groups), lr=lr, momentum=momentum, nesterov=momentum > 0)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sigma_bench.models.masked import masked_model
 from sigma_bench.models.vit import VideoViT
-from sigma_bench.train.optim import adamw, finetuning_groups, pretraining_groups
+from sigma_bench.train.optim import adamw, finetuning_groups, norms_apart, pretraining_groups, sgd
 from sigma_bench.train.schedule import cosine_with_warmup, stepped_with_warmup
 
 
@@ -101,3 +101,44 @@ def test_powers_of_one_factor_are_the_schedule_of_torch(steps, gamma, epochs):
 def test_schedules_of_steps_that_make_no_sense_are_errors(steps, factors, warmup):
     with pytest.raises(ValueError, match="expected"):
         stepped_with_warmup(np.zeros(1), 1.0, steps, factors, warmup)
+
+
+class Normed(torch.nn.Module):
+    """A few layers, two of them norms, one parameter of its own, one frozen."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = torch.nn.Parameter(torch.zeros(1, 3, 4))
+        self.linear = torch.nn.Linear(4, 4)
+        self.norm = torch.nn.LayerNorm(4)
+        self.inner = torch.nn.Sequential(torch.nn.Conv3d(4, 4, 1), torch.nn.BatchNorm3d(4))
+        self.frozen = torch.nn.Linear(4, 4).requires_grad_(False)
+
+
+def test_only_norms_are_not_decayed():
+    groups = {group["weight_decay"]: set(group["names"]) for group in norms_apart(Normed(), 1e-4)}
+    assert groups[0.0] == {"norm.weight", "norm.bias", "inner.1.weight", "inner.1.bias"}
+    assert groups[1e-4] == {"table", "linear.weight", "linear.bias", "inner.0.weight", "inner.0.bias"}
+    assert [group["weight_decay"] for group in norms_apart(torch.nn.Linear(2, 2), 0.1)] == [0.1]
+
+
+def test_norms_of_the_encoder_are_found():
+    groups = norms_apart(VideoViT(16, 8, 2, 2, 12, 2, 2), 1.0)
+    undecayed = {name for group in groups if not group["weight_decay"] for name in group["names"]}
+    assert undecayed == {name for group in groups for name in group["names"] if "norm" in name}
+    assert len(undecayed) == 10
+
+
+def test_sgd_takes_nesterov_steps():
+    weight = torch.nn.Parameter(torch.tensor(1.0))
+    optimizer = sgd([{"params": [weight], "weight_decay": 0.1}], 0.5, 0.9)
+    value, velocity = 1.0, 0.0
+    for _ in range(3):
+        optimizer.zero_grad()
+        (weight * 2).backward()
+        optimizer.step()
+        gradient = 2 + 0.1 * value
+        velocity = 0.9 * velocity + gradient
+        value -= 0.5 * (gradient + 0.9 * velocity)
+        assert weight.item() == pytest.approx(value)
+    assert sgd([{"params": [weight]}], 0.1, 0.0).param_groups[0]["nesterov"] is False
