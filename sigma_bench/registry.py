@@ -23,6 +23,7 @@ REGISTRY: dict[str, dict[str, str]] = {
         "linear_released": "sigma_bench.evaluators.finetune:evaluate",
         "segmentation": "sigma_bench.evaluators.segmentation:evaluate",
         "counting": "sigma_bench.evaluators.counting.evaluator:evaluate",
+        "multilabel": "sigma_bench.evaluators.multilabel:evaluate",
     },
     "objectives": {
         "sigma": "sigma_bench.pretrain.objectives:Sigma",

@@ -17,9 +17,11 @@ from sigma_bench.contracts import Encoder, Evaluation, Run, UserError
 from sigma_bench.data.index import Index
 from sigma_bench.evaluators import classified, classifier_run, samples, subject
 from sigma_bench.evaluators.lessons import taught
+from sigma_bench.evaluators.samples import Lists
 from sigma_bench.evaluators.subject import Subject
 from sigma_bench.evaluators.together import all_processes, leads
-from sigma_bench.evaluators.view_scores import scores
+from sigma_bench.evaluators.view_scores import Aggregate, Scores, scores
+from sigma_bench.metrics.views import mean_softmax
 from sigma_bench.models.checkpoints.classifier import Classifier
 from sigma_bench.models.classifier import VideoClassifier
 from sigma_bench.spec.task_finetune import Finetune
@@ -46,6 +48,28 @@ def evaluate(encoder: Encoder, task: Any, run: Run) -> Evaluation:
     lists = samples.read(task, run)
     samples.check(task, lists)
     asked = subject.of(encoder, task, run, lists)
+    tested, record = class_scores(encoder, task, run, lists, asked)
+    found = classified.evaluation(task, lists, tested, asked.views, record, asked.settings.precision)
+    found.marks = (*marks(asked, run), *classified.marks(found, tested, lists, asked.lesson.index.labels, record))
+    return found
+
+
+def class_scores(
+    encoder: Encoder, task: Any, run: Run, lists: Lists, asked: Subject, aggregate: Aggregate = mean_softmax
+) -> tuple[Scores, dict[str, Any]]:
+    """Return the scores of the test samples by the classifier that is asked for, and what is to be known of it.
+
+    Args:
+        encoder: A torch module; a copy of it is trained.
+        task: What is done.
+        run: Its seed, processes and folder, and the classifier of a finetuned file, which is then tested.
+        lists: The samples.
+        asked: What is trained, and the views of the test.
+        aggregate: Puts the logits of a sample's views together.
+
+    Raises:
+        UserError: The encoder cannot be trained so, or the training cannot go on.
+    """
     folder = classifier_run.place(run.folder, lists.train.name, asked.content)  # tasks may share a training
     with (
         classifier_run.alone(folder) if leads(run) else nullcontext(),
@@ -56,10 +80,9 @@ def evaluate(encoder: Encoder, task: Any, run: Run) -> Evaluation:
         else:
             model = classifier(encoder, len(asked.lesson.index.classes), asked.settings, run.seed).to(run.device)
             record = taught(model, asked, run, joint, folder)
-        tested = scores(model, lists.test, asked.views, run, asked.settings.precision, ranks=joint.ranks, folder=folder)
-    found = classified.evaluation(task, lists, tested, asked.views, record, asked.settings.precision)
-    found.marks = (*_marks(asked, run), *classified.marks(found, tested, lists, asked.lesson.index.labels, record))
-    return found
+        precision, ranks = asked.settings.precision, joint.ranks
+        found = scores(model, lists.test, asked.views, run, precision, ranks=ranks, folder=folder, aggregate=aggregate)
+    return found, record
 
 
 def classifier(encoder: Encoder, classes: int, settings: Finetune, seed: int) -> VideoClassifier:
@@ -107,7 +130,8 @@ def _of_file(encoder: Encoder, run: Run, task: Any, index: Index) -> VideoClassi
     return VideoClassifier.of_file(copy.deepcopy(encoder), run.classifier).to(run.device).eval()
 
 
-def _marks(asked: Subject, run: Run) -> tuple[str, ...]:
+def marks(asked: Subject, run: Run) -> tuple[str, ...]:
+    """Return what a reader must know of how a classifier came to be."""
     if run.classifier is not None:
         return (FOREIGN if run.classifier.label_map else f"{FOREIGN}; {UNCHECKED}",)
     judged = {"paper_compat": ("epoch chosen on the test list (paper_compat)",)}

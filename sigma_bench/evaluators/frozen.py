@@ -158,7 +158,7 @@ def views_of(task: Any, stride: int, seed: int) -> tuple[Views, Views]:
 
 def stride_of(encoder: Encoder, task: Any) -> int:
     """Return the distance between frames with which a clip of this encoder spans the time that the task states."""
-    if task.clips.sampling != "dense":
+    if task.clips.sampling not in ("dense", "windows"):
         return 1
     stride = task.clips.stride * task.clips.frames / encoder.spec.frames
     if stride != int(stride):

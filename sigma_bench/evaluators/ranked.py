@@ -38,8 +38,8 @@ def check(task: Any, lists: Lists) -> None:
             )
     if lists.train.classes != lists.test.classes:
         raise UserError(
-            f"{task.id}: lists '{lists.train.split}' and '{lists.test.split}' of {lists.train.name} name other classes; "
-            "a classifier needs the same ones in the same order"
+            f"{task.id}: lists '{lists.train.split}' and '{lists.test.split}' of {lists.train.name} name other "
+            "classes; a classifier needs the same ones in the same order"
         )
 
 

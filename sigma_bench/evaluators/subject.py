@@ -80,7 +80,7 @@ def of(encoder: Encoder, task: Any, run: Run, lists: Lists) -> Subject:
         settings=settings,
         sampling=task.clips.sampling,
         stride=stride,
-        crop=task.views.augment == "random_resized",
+        box="center" if task.views.augment == "none" else task.views.augment,
         flip=task.views.flip,
         title=task.id,
     )
@@ -97,7 +97,7 @@ def _content(encoder: Encoder, lesson: Lesson, judges: Index | None, run: Run) -
         "generated": generated(lesson.index.root),
         "sampling": lesson.sampling,
         "stride": lesson.stride,
-        "crop": lesson.crop,
+        "box": lesson.box,
         "flip": lesson.flip,
         "finetune": lesson.settings.model_dump(mode="json", exclude={"save_every", "log_every"}),
         "seed": run.seed,

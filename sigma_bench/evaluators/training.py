@@ -46,13 +46,15 @@ class Lesson:
     Attributes:
         index: The training samples.
         settings: How it is trained.
-        sampling: Temporal rule of a clip: "dense", "segments", "still".
+        sampling: Temporal rule of a clip: "dense", "segments", "windows", "still".
         stride: Frames between two frames of a clip.
-        crop: Random resized crops, else the middle of the frame.
+        box: Spatial rule of a clip, a name of `data.boxes`.
         flip: Mirror clips with probability one half.
+        count_fps: Rate at which frames are counted; None counts the file's.
         targets: What is to be predicted; None: the label of the sample.
         loss: Losses of logits and targets.
-        blend: Mixes clips and targets; None: mixup, CutMix and smoothing as the settings say.
+        blend: Mixes clips and targets; None: mixup, CutMix and smoothing of labels as the settings say, and nothing
+            where `targets` are others.
         title: Name shown with the progress.
     """
 
@@ -60,8 +62,9 @@ class Lesson:
     settings: Finetune
     sampling: str
     stride: int
-    crop: bool
+    box: str
     flip: bool
+    count_fps: float | None = None
     targets: Targets | None = None
     loss: Loss = classification
     blend: Blend | None = None
@@ -96,13 +99,14 @@ def requests(lesson: Lesson, spec: EncoderSpec) -> Callable[[int, Words], ClipRe
             sampling="dense_test" if still else f"{lesson.sampling}_train",
             frames=1 if still else spec.frames,
             stride=lesson.stride,
-            box="random_resized" if lesson.crop else "center",
+            box=lesson.box,
             flip=lesson.flip,
             size=spec.image_size,
             scale=(settings.crop_scale[0], settings.crop_scale[1]),
             augment=settings.randaugment or "",
             seed=words,
             backend=DECODER,
+            count_fps=lesson.count_fps,
         )
 
     return make
@@ -168,14 +172,26 @@ def parts(
         lesson.loss,
         processes=processes,
         erasing=Erasing(probability=s.erasing) if s.erasing else None,
-        blend=lesson.blend or mixing(s, model.head.out_features),
+        blend=lesson.blend or (mixing(s, model.head.out_features) if lesson.targets is None else None),
         average=s.ema,
     )
-    layer_of = model.layer_of if s.layer_decay < 1 else lambda _: model.last_layer
-    groups = optim.finetuning_groups(model, s.weight_decay, s.layer_decay, layer_of, model.last_layer)
-    optimizer = optim.adamw(groups, s.lr, s.betas)
+    optimizer = optimiser(s, model)
     objective.averages(optimizer)
     return objective, optimizer, plan(lesson, loader.steps_per_epoch, s.global_batch // (micro * processes.world))
+
+
+def optimiser(settings: Finetune, model: VideoClassifier) -> torch.optim.Optimizer:
+    """Return the optimiser of a classifier.
+
+    Raises:
+        UserError: Rates are layer-wise, and the encoder does not tell the depth of its parameters.
+    """
+    s = settings
+    if s.momentum is not None:
+        return optim.sgd(optim.norms_apart(model, s.weight_decay), s.lr, s.momentum)
+    layer_of = model.layer_of if s.layer_decay < 1 else lambda _: model.last_layer
+    groups = optim.finetuning_groups(model, s.weight_decay, s.layer_decay, layer_of, model.last_layer)
+    return optim.adamw(groups, s.lr, s.betas)
 
 
 def plan(lesson: Lesson, steps_per_epoch: int, accumulation: int) -> Plan:
@@ -200,7 +216,8 @@ def rates(s: Finetune, steps_per_epoch: int) -> np.ndarray:
         return schedule.cosine_with_warmup(s.lr, s.min_lr * s.global_batch / s.lr_per, total, warmup)
     factors = [s.gamma**number for number in range(1, len(s.steps) + 1)]
     moments = np.arange(total) // steps_per_epoch if warmup == 0 else np.arange(total) / steps_per_epoch
-    return schedule.stepped_with_warmup(moments.astype(np.float64), s.lr, s.steps, factors, s.warmup_epochs)
+    start = s.warmup_lr * s.global_batch / s.lr_per
+    return schedule.stepped_with_warmup(moments.astype(np.float64), s.lr, s.steps, factors, s.warmup_epochs, start)
 
 
 def train(

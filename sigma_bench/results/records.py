@@ -6,7 +6,7 @@ other machines and from outside packages, so what they mean is checked: a metric
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -29,7 +29,12 @@ PERCENT = (0.0, 100.0)
 AGREES = 1e-5
 """Largest departure from the row's value, relative and absolute; evaluators may add up in single precision."""
 CLASS_MEANS = ("mean_class_acc",)
-RANKED = ("map",)
+RANKED: dict[str, Callable[[Floats, Floats], Floats]] = {
+    "map": lambda scores_NC, _: scores_NC,
+    "map_official": lambda scores_NC, truth_NC: np.where(truth_NC.any(1, keepdims=True), scores_NC, -np.inf),
+    "map_constant": lambda scores_NC, _: np.zeros_like(scores_NC),
+}
+"""Metric -> what is ranked, from scores and classes: the scores, those without a class last, or all of them equal."""
 CLASSES, SCORES = "labels", "scores"
 """Columns of a task whose samples may be of several classes: 0 or 1 for each class, and a score for each."""
 BY_SAMPLE = "value"
@@ -131,7 +136,7 @@ def _readings(decoded: pd.DataFrame, metric: str) -> Iterator[Records]:
     """Yield what the columns may mean for a metric, the most telling first."""
     if metric in RANKED:
         if {CLASSES, SCORES} <= set(decoded):
-            yield from _ranked(decoded)
+            yield from _ranked(decoded, RANKED[metric])
         return
     if metric in CLASS_MEANS:
         if (right := _right(decoded)) is not None and "label" in decoded:
@@ -170,14 +175,15 @@ def _numbers(column: pd.Series) -> Floats | None:
     return values if np.isfinite(values).all() else None
 
 
-def _ranked(decoded: pd.DataFrame) -> Iterator[Records]:
+def _ranked(decoded: pd.DataFrame, rule: Callable[[Floats, Floats], Floats]) -> Iterator[Records]:
     try:
         scores = np.stack([np.asarray(row, np.float64) for row in decoded[SCORES]])
         truth = np.stack([np.asarray(row, np.float64) for row in decoded[CLASSES]])
     except (TypeError, ValueError):
         return
     if scores.ndim == 2 and scores.shape == truth.shape and np.isin(truth, (0, 1)).all() and not np.isnan(scores).any():
-        yield _made(decoded, "average precision", np.zeros(len(decoded)), 1, PERCENT, scores, truth == 1)
+        ranked = rule(scores, truth)
+        yield _made(decoded, "average precision", np.zeros(len(decoded)), 1, PERCENT, ranked, truth == 1)
 
 
 def _made(

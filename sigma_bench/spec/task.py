@@ -12,6 +12,8 @@ from sigma_bench.spec.base import Count, Floats, Resolved, Spec, Text, Texts
 from sigma_bench.spec.problems import nearest
 from sigma_bench.spec.task_counting import Counting
 from sigma_bench.spec.task_finetune import Finetune
+from sigma_bench.spec.task_multilabel import Multilabel
+from sigma_bench.spec.task_multilabel import check as check_multilabel
 from sigma_bench.spec.task_segmentation import Segmentation
 
 BLOCKS: dict[str, tuple[str, ...]] = {
@@ -22,6 +24,7 @@ BLOCKS: dict[str, tuple[str, ...]] = {
     "linear_released": ("finetune",),
     "segmentation": ("segmentation",),
     "counting": ("counting",),
+    "multilabel": ("finetune", "multilabel"),
 }
 """Evaluator -> blocks of settings that it needs; what is shared stands in `probe`, `clips` and `views`."""
 METRICS: dict[str, tuple[str, ...]] = {
@@ -32,6 +35,7 @@ METRICS: dict[str, tuple[str, ...]] = {
     "linear_released": ("top1",),
     "segmentation": ("miou",),
     "counting": ("mean_count_error", "obo"),
+    "multilabel": ("map", "map_official"),
 }
 """Evaluator -> metrics that its tasks may be named for."""
 UNTRAINED = frozenset({"segmentation"})
@@ -75,9 +79,10 @@ class Clips(Spec):
     frames: Count
     """Frames of a clip; an encoder of another number keeps the time span of frames x stride."""
     stride: Count
-    sampling: Literal["dense", "segments", "still", "scattered"]
-    """Windows of frames x stride, one frame of each of equal parts, one frame repeated (pictures), or frames drawn from
-    all of the video and put in order; the last three have no stride."""
+    sampling: Literal["dense", "windows", "segments", "still", "scattered"]
+    """Windows of frames x stride by the rule of the VideoMAE family or of SlowFast (`data/clips.py`), one frame of each
+    of equal parts, one frame repeated (pictures), or frames drawn from all of the video and put in order; the last
+    three have no stride."""
     order: Order = "natural"
     """How the frames of a clip are shown: as they are, shuffled (seeded, clip by clip), reversed, or the middle one all
     the time (frozen). The frames are the same in each."""
@@ -97,8 +102,8 @@ class Views(Spec):
     train: Count
     test_clips: Count
     test_crops: Literal[1, 3]
-    augment: Literal["random_resized", "none"]
-    """Crop of a training view: a random part of the frame, or its middle."""
+    augment: Literal["random_resized", "random_square", "none"]
+    """Crop of a training view: a random part of the frame, a random square of it, or its middle."""
     flip: bool
     """Mirrored training views; off where the label depends on the direction."""
 
@@ -175,6 +180,7 @@ class Task(Spec):
     finetune: Finetune | None = None
     segmentation: Segmentation | None = None
     counting: Counting | None = None
+    multilabel: Multilabel | None = None
     options: dict[Text, bool | int | float | str] = {}
     """Settings of an evaluator from another package; our own have blocks of their own."""
     cost: Text
@@ -232,6 +238,8 @@ class Task(Spec):
             raise ValueError(f"evaluator {self.evaluator} trains nothing; leave out {what}")
         if (self.clips.sampling == "scattered") != (self.segmentation is not None):
             raise ValueError("clips.sampling scattered and the block segmentation go together: give both or neither")
+        if self.evaluator == "multilabel" and self.finetune is not None:
+            check_multilabel(self.finetune)
         if self.options and not registry.origin("evaluators", self.evaluator):
             raise ValueError(f"options are for evaluators of other packages; {self.evaluator} takes none")
         return self

@@ -30,6 +30,10 @@ class Finetune(Spec):
     steps: Counts | None = None
     """Epochs from which on the rate is `gamma` times what it was, instead of the cosine that null stands for."""
     gamma: Share = 0.1
+    warmup_lr: NonNegative = 0.0
+    """Rate at the beginning of the warm-up to `steps`, scaled as `base_lr` is."""
+    momentum: BelowOne | None = None
+    """Of SGD with Nesterov's momentum, whose decay spares norms alone, instead of the AdamW that null stands for."""
     betas: Annotated[tuple[BelowOne, BelowOne], Strict(False)]
     weight_decay: NonNegative
     layer_decay: Annotated[float, Field(gt=0, le=1)]
@@ -86,6 +90,12 @@ class Finetune(Spec):
             raise ValueError(f"warmup_epochs {self.warmup_epochs} is above epochs {self.epochs}")
         if self.steps is not None and any(b <= a for a, b in itertools.pairwise((self.warmup_epochs, *self.steps))):
             raise ValueError(f"steps {list(self.steps)}: expected ascending epochs after warmup_epochs")
+        if self.steps is None and self.warmup_lr:
+            raise ValueError(f"warmup_lr {self.warmup_lr} is for rates in steps; the cosine begins at 0")
+        if self.momentum is not None and self.layer_decay < 1:
+            raise ValueError(f"layer_decay {self.layer_decay} is for AdamW; with momentum set it to 1")
+        if self.steps is not None and self.steps[-1:] >= (self.epochs,):
+            raise ValueError(f"steps {list(self.steps)}: the last one is not reached in {self.epochs} epochs")
         if self.min_lr > self.base_lr:
             raise ValueError(f"min_lr {self.min_lr} is above base_lr {self.base_lr}")
         if not 0 < self.crop_scale[0] <= self.crop_scale[1]:
