@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sigma_bench.progress import say
-from sigma_bench.results import settings
+from sigma_bench.results import intervals, settings
 from sigma_bench.results.row import SETTING, Key, Row
 from sigma_bench.results.store import Store, latest
 from sigma_bench.runs import variants
@@ -72,6 +72,8 @@ def _mean(splits: Sequence[int], rows: Sequence[Row], content: dict[str, Any], s
         str(split): {"value": row.value, "measured_at": row.measured_at}
         for split, row in zip(splits, rows, strict=True)
     }
+    value = math.fsum(row.value or 0.0 for row in rows) / len(rows)
+    low, high = _interval(value, rows)
     return Row(
         **common,
         **{name: sum(getattr(row, name) for row in rows) for name in SUMMED},
@@ -80,7 +82,9 @@ def _mean(splits: Sequence[int], rows: Sequence[Row], content: dict[str, Any], s
         test_sha256=_joined(row.test_sha256 for row in rows),
         train_present=sum(present) if len(present) == len(rows) else None,
         decoder="; ".join(dict.fromkeys(row.decoder for row in rows)),
-        value=math.fsum(row.value or 0.0 for row in rows) / len(rows),
+        value=value,
+        interval_low=low,
+        interval_high=high,
         value_missing_wrong=math.fsum(wrong) / len(rows) if len(wrong) == len(rows) else None,
         selection={PARTS: parts},
         status="partial" if any(row.status == "partial" for row in rows) else "ok",
@@ -88,6 +92,16 @@ def _mean(splits: Sequence[int], rows: Sequence[Row], content: dict[str, Any], s
         marks=(*dict.fromkeys(said), over),
         seconds=math.fsum(seconds) if len(seconds) == len(rows) else None,
     )
+
+
+def _interval(value: float, rows: Sequence[Row]) -> tuple[float | None, float | None]:
+    """Return the ends of the interval of the mean, none where a split has none."""
+    ends = [
+        None if row.interval_low is None or row.interval_high is None else (row.interval_low, row.interval_high)
+        for row in rows
+    ]
+    found = intervals.of_mean(value, [(row.value or 0.0, end) for row, end in zip(rows, ends, strict=True)])
+    return found or (None, None)
 
 
 def _joined(hashes: Any) -> str:

@@ -105,6 +105,8 @@ def test_the_mean_over_the_splits_is_a_row_of_its_own_made_once(measured, capsys
     assert mean.value == pytest.approx(np.mean([row.value for row in single]))
     assert mean.value_missing_wrong == pytest.approx(np.mean([row.value_missing_wrong for row in single]))
     assert (mean.n_decoded, mean.n_expected, mean.status) == (120, 120, "ok")
+    halves = [row.value - row.interval_low for row in single]
+    assert mean.value - mean.interval_low == pytest.approx(np.mean(halves))
     assert [part["value"] for part in mean.selection["splits"].values()] == [
         by_split[key].value for key in ("1", "setting dataset.split=2", "setting dataset.split=3")
     ]
