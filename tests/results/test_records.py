@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from sigma_bench.metrics.accuracy import mean_class
+from sigma_bench.metrics.average_precision import by_threshold, charades_official
 from sigma_bench.results import records
 
 
@@ -73,6 +74,17 @@ def test_average_precision_from_lists():
     assert records.read(frame(labels=truth, scores=[[np.nan, 1], [1, 2], [3, 3]]), "map", 100.0) is None
     assert records.read(frame(labels=[[2, 0], [0, 1], [0, 0]], scores=scores), "map", 100.0) is None
     assert records.read(frame(label=[1, 1, 1]), "map", 100.0) is None
+
+
+def test_average_precision_with_samples_of_no_class_last():
+    rng = np.random.default_rng(0)
+    truth, scores = (rng.random((60, 4)) < 0.2).astype(int), rng.normal(size=(60, 4))
+    samples = frame(labels=list(truth), scores=list(scores))
+    plain, official = (100 * float(np.mean(found(scores, truth))) for found in (by_threshold, charades_official))
+    assert official > plain
+    assert value(records.read(samples, "map", plain)) == pytest.approx(plain)
+    assert value(records.read(samples, "map_official", official)) == pytest.approx(official)
+    assert records.read(samples, "map_official", plain) is None
 
 
 @pytest.mark.parametrize(
