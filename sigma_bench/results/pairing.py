@@ -17,7 +17,7 @@ from sigma_bench.results.records import Records
 from sigma_bench.results.row import Row
 
 READING = ("heads", "frames", "image_size", "positions", "weights")
-"""Settings that say how a checkpoint was read: they belong to the system. `head`, the file's own classifier, does not."""
+"""Settings that say how a checkpoint was read: they belong to the system. Whose classifier (`head`) does not."""
 SAMPLES = "samples"
 SHOWN = 4
 
