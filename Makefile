@@ -35,8 +35,8 @@ install: $(VENV)/.installed ## create .venv and install
 demo: install ## pretrain, probe and draw a table on the miniature, 3 seeds (some minutes)
 	$(RUN) demo $(ARGS)
 
-test: install ## the tests that take seconds
-	$(BIN)/python -m pytest -m "not slow and not gpu" $(ARGS)
+test: install ## the tests that take seconds, on every core
+	$(BIN)/python -m pytest -n auto -m "not slow and not gpu" $(ARGS)
 
 test-all: install ## every test this machine can run
 	$(BIN)/python -m pytest $(ARGS)

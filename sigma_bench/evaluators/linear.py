@@ -14,12 +14,16 @@ import numpy as np
 
 from sigma_bench.contracts import Encoder, Evaluation, Run
 from sigma_bench.evaluators import choice, frozen, probes
+from sigma_bench.evaluators.classified import MEAN_CLASS
 from sigma_bench.evaluators.frozen import Frozen
 from sigma_bench.evaluators.probes import Probes, Setting
+from sigma_bench.metrics.accuracy import mean_class
 
 
 def evaluate(encoder: Encoder, task: Any, run: Run) -> Evaluation:
     """Return top-1 accuracy (percent) of linear probes on `encoder` and one record a test sample.
+
+    Where the task's metric is the mean over classes, that is there too.
 
     Args:
         encoder: Stays frozen, in eval mode.
@@ -31,7 +35,20 @@ def evaluate(encoder: Encoder, task: Any, run: Run) -> Evaluation:
     """
     seen = frozen.features(encoder, task, run)
     draws = [probe_once(seen, draw, task, run) for draw in range(task.dataset.draws or 1)]
-    return frozen.evaluation(seen, "top1", [p for p, _ in draws], [c for _, c in draws])
+    found = frozen.evaluation(seen, "top1", [p for p, _ in draws], [c for _, c in draws])
+    if task.metric == MEAN_CLASS:
+        found.metrics |= _by_class(seen, [p for p, _ in draws])
+    return found
+
+
+def _by_class(seen: Frozen, scores: Sequence[np.ndarray]) -> dict[str, float]:
+    """Return the mean class accuracy over decoded samples, and over all, averaged over the draws."""
+    ok_N, labels_N = seen.test.ok_N, seen.lists.test.labels
+    hits = [(s.argmax(1) == labels_N) & ok_N for s in scores]
+    return {
+        MEAN_CLASS: float(np.mean([mean_class(hits_N[ok_N], labels_N[ok_N]) for hits_N in hits])),
+        f"{MEAN_CLASS}_missing_wrong": float(np.mean([mean_class(hits_N, labels_N) for hits_N in hits])),
+    }
 
 
 def probe_once(seen: Frozen, draw: int, task: Any, run: Run) -> tuple[np.ndarray, dict[str, Any]]:

@@ -28,7 +28,7 @@ BLOCKS: dict[str, tuple[str, ...]] = {
 }
 """Evaluator -> blocks of settings that it needs; what is shared stands in `probe`, `clips` and `views`."""
 METRICS: dict[str, tuple[str, ...]] = {
-    "linear": ("top1",),
+    "linear": ("top1", "mean_class_acc"),
     "knn": ("knn_top1",),
     "attentive": ("attentive_top1",),
     "finetune": ("top1", "mean_class_acc"),

@@ -26,6 +26,8 @@ class Counting(Spec):
     """What the heads read of the tokens."""
     anchors: Anchors
     """Multiples of a length that are judged and corrected; 1 must be one of them."""
+    trainable: Literal["all", "head"] = "all"
+    """What is trained: all, or the heads alone on a frozen encoder."""
     segments: Count
     """Parts of each training video, drawn once."""
     longest: Annotated[int, Field(ge=2)]

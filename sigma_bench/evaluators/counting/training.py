@@ -36,7 +36,7 @@ def network(encoder: Encoder, settings: Settings, seed: int, device: str) -> Cyc
     """
     if not isinstance(encoder, torch.nn.Module):
         raise UserError(f"{type(encoder).__name__} is no torch module, so it cannot be trained; expected one")
-    own = copy.deepcopy(encoder).cpu().requires_grad_(True)
+    own = copy.deepcopy(encoder).cpu().requires_grad_(settings.trainable == "all")
     torch.manual_seed(seed)
     return CycleNet(own, len(settings.anchors), settings.passes, settings.pool).to(device)
 
@@ -88,7 +88,8 @@ def train(
         flip=flip,
         unroll=settings.unroll,
     )
-    optimizer = torch.optim.Adam(net.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
+    learned = [parameter for parameter in net.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.Adam(learned, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
     loop.fit(
         objective,
         optimizer,

@@ -146,6 +146,7 @@ DEMANDS: dict[str, Callable[[Task, Encoder, Find], tuple[Stage, ...]]] = {
     "segmentation": _maps,
     "counting": _counted,
     "linear_released": _training,
+    "multilabel": _training,
 }
 """Evaluator -> its stages."""
 
