@@ -126,7 +126,7 @@ def test_a_name_in_two_packages_is_refused_and_our_own_cannot_be_taken(package):
 def test_objects_of_modules_are_named_in_tasks(package, tmp_path):
     package("good-one", "")
     text = (Path(__file__).parents[1] / "tasks" / "linear" / "ucf101.yaml").read_text()
-    text = text.replace("evaluator: linear", "evaluator: good_one:Parts.read\noptions: {k: 5, soft: true}")
+    text = text.replace("evaluator: linear\n", "evaluator: good_one:Parts.read\noptions: {k: 5, soft: true}\n")
     text = text.replace("metric: top1", "metric: recall_at_5").replace("name: ucf101", "name: good_one:diving")
     path = tmp_path / "mine.yaml"
     path.write_text(text)

@@ -93,7 +93,7 @@ def test_one_that_fails_stops_none_and_its_fault_is_shown(monkeypatch, tmp_path,
             raise RuntimeError("out of memory")
         if name == "absent":
             raise UserError("--ckpt absent: no such file")
-        return SimpleNamespace(headline=name)
+        return SimpleNamespace(headline=name, classifier=None)
 
     def measure(system, tasks, runs, suite, request, store):
         measured.append(system.headline)
