@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sigma_bench.results import cell_text, cells, derived, matching
 from sigma_bench.results.row import Data, Row
-from sigma_bench.results.table import Block, Head, Line, Table
+from sigma_bench.results.table import NOTHING, Block, Cell, Head, Line, Table
 from sigma_bench.spec.layout import Beside, Column, Layout
 from sigma_bench.spec.suite import Suite
 
@@ -153,7 +153,9 @@ def _beside(
     for printed in layout.tables.values():
         keys = {(column.key, column.metric) for column in printed.columns} & set(places)
         for beside in printed.beside:
-            others = [(task, beside.metric if (task, metric) in keys else "") for task, metric in places]
+            others = [
+                (task, beside.metric if (task, metric) in keys and beside.of(task) else "") for task, metric in places
+            ]
             if members := [row for row in rows if (row.task, row.metric) in others]:
                 yield beside, others, members
 
@@ -179,6 +181,9 @@ def _block(
     for name in ordered:
         line = Line("measured", (name,), [])
         for i, column in enumerate(columns):
+            if not places[i][1]:
+                line.cells.append(Cell(NOTHING))
+                continue
             decimals = column.decimals if column else 1
             line.cells.append(cells.cell(chosen[name][i], against[i], table.footnotes, decimals=decimals, paper=False))
         block.lines.append(line)

@@ -22,6 +22,8 @@ OTHER_PROTOCOL = "sigma-bench protocol: "
 """Begins the heading of lines that no printed value can be compared with."""
 OTHER_METRIC = "another metric: "
 """Begins the heading of lines of what the paper does not print."""
+NO_METRIC = "-"
+"""Of a column under which another metric has no values."""
 FACTS = {"dataset": "Data set", "task": "Kind", "eval": "Metric"}
 
 _SYSTEM = attrgetter(*System._fields)
@@ -107,7 +109,10 @@ class _Builder:
         if floors:
             self._add(FLOORS, floors, self.lay.columns, scopes)
         for beside in self.lay.beside:
-            columns = [column.model_copy(update={"metric": beside.metric}) for column in self.lay.columns]
+            columns = [
+                column.model_copy(update={"metric": beside.metric if beside.of(column.key) else NO_METRIC})
+                for column in self.lay.columns
+            ]
             self._add(OTHER_METRIC + beside.label, self._of(columns, rows), columns, scopes)
         for protocol, measured in sorted(others.items()):
             self._add(OTHER_PROTOCOL + protocol, measured, self.lay.columns, scopes)
@@ -281,6 +286,8 @@ class _Builder:
         return lines
 
     def _cell(self, chosen: Chosen, against: cells.Conditions | None, column: Column) -> Cell:
+        if column.metric == NO_METRIC:
+            return Cell(NOTHING)
         return cells.cell(chosen, against, self.table.footnotes, decimals=column.decimals, paper=True)
 
     def _measured_attributes(self, row: Row, printed: Sequence[Value]) -> tuple[str, ...]:

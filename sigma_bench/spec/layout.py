@@ -69,6 +69,12 @@ class Beside(Spec):
     metric: Text
     label: Text
     """Heading of its block below the table's own."""
+    keys: Texts = ()
+    """Columns whose tasks have it; none: all."""
+
+    def of(self, key: str) -> bool:
+        """Return whether the task of a column has this metric."""
+        return not self.keys or key in self.keys
 
 
 class TableLayout(Spec):
@@ -120,6 +126,9 @@ class TableLayout(Spec):
             raise ValueError(f"groups cover the rows {covered}; expected each row once, from 1 on")
         if self.column_groups and sum(group.span for group in self.column_groups) != len(self.columns):
             raise ValueError(f"column_groups do not span the {len(self.columns)} columns")
+        strangers = {key for beside in self.beside for key in beside.keys} - {column.key for column in self.columns}
+        if strangers:
+            raise ValueError(f"beside names the columns {', '.join(sorted(strangers))}, which the table has not")
         if self.bold_scope != "none" and any(column.bold and column.direction is None for column in self.columns):
             raise ValueError("a column whose best values are marked needs a direction")
         return self
