@@ -242,7 +242,7 @@ def spread(arguments: list[str]) -> list[str]:
     option = ""
     for argument in arguments:
         if argument.startswith("-"):
-            option = argument if argument in ("--ckpt", "--task", "--table", "--format", "--runs") else ""
+            option = argument if argument in ("--ckpt", "--task", "--videos", "--table", "--format", "--runs") else ""
         elif option and out[-1] != option:
             out.append(option)
         out.append(argument)

@@ -20,7 +20,8 @@ Specs = Annotated[
 Results = Annotated[Path, typer.Option(help="Folder of the row CSVs")]
 EVAL_EXAMPLES = (
     "Examples: sigma-bench eval --suite quick --data miniature --ckpt runs/sigma_mlp.miniature.nano.seed0 | "
-    "sigma-bench eval --task linear/ucf101 --ckpt x.pth --data-root /data"
+    "sigma-bench eval --task linear/ucf101 --ckpt x.pth --data-root /data | "
+    "sigma-bench eval --task linear --videos train.csv val.csv --ckpt x.pth"
 )
 
 
@@ -35,6 +36,10 @@ def evaluate(
     suite: Annotated[str | None, typer.Option(help="Name of a suite (sigma-bench list suites)")] = None,
     task: Annotated[list[str] | None, typer.Option(help="A task instead of a suite; repeatable")] = None,
     tasks: Annotated[str | None, typer.Option(help="Only these tasks of the suite, with commas: gym99,ucf_rc")] = None,
+    videos: Annotated[
+        list[Path] | None,
+        typer.Option(help="Two lists of own videos, TRAIN TEST (path,label a line); with --task linear, knn, ..."),
+    ] = None,
     data: Annotated[str, typer.Option(help="official or miniature")] = "official",
     profile: Annotated[str | None, typer.Option(help="A profile of the tasks")] = None,
     frozen: Annotated[bool, typer.Option("--frozen", help="Probe frozen features instead: --profile frozen")] = False,
@@ -87,6 +92,7 @@ def evaluate(
             suite=suite,
             tasks=task or [],
             only=only,
+            videos=tuple(videos or ()),
             data=data,
             profile="frozen" if frozen else profile,
             data_root=data_root,

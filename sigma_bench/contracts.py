@@ -103,6 +103,8 @@ class Run:
     """Decoding processes that the tasks of a command share; None starts some for each use."""
     helpers: Any = None
     """Other processes that compute a share of the features (`features.Helpers`); None: this one computes all."""
+    lists: Any = None
+    """Lists of one's own videos in place of the task's (`data.datasets.own_lists.OwnLists`)."""
     held: dict[str, Any] | None = None
     """Features that a sweep keeps open from one task to the next, whatever becomes of their cache entries."""
     classifier: Any = None

@@ -50,6 +50,7 @@ REGISTRY: dict[str, dict[str, str]] = {
         "in1k": "sigma_bench.data.datasets.in1k:read",
         "cifar100": "sigma_bench.data.datasets.cifar100:read",
         "folder": "sigma_bench.data.datasets.folder:read",
+        "videos": "sigma_bench.data.datasets.own_lists:read",
         "video_list": "sigma_bench.data.datasets.video_list:read",
     },
     "splits": {

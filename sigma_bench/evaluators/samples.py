@@ -58,8 +58,10 @@ def dataset_folder(task: Any, run: Run) -> Path:
 def read(task: Any, run: Run) -> Lists:
     """Read the lists of `task` with the labels it asks for: the data set's own, or a column of its factors.csv.
 
-    `run.limit` keeps the first so many samples of a seeded shuffle of each list.
+    `run.limit` keeps the first so many samples of a seeded shuffle of each list; `run.lists` stands in for the lists.
     """
+    if run.lists is not None:
+        return Lists(_limited(run.lists.train, run), _limited(run.lists.test, run))
     folder = dataset_folder(task, run)
     lists: list[Index | None] = []
     official = True
@@ -73,15 +75,20 @@ def read(task: Any, run: Run) -> Lists:
         official &= told is not None
         if told:
             index = replace(index, notes=(*index.notes, told))
-        if run.limit is not None and index.count > run.limit:
-            kept = np.random.default_rng(0).permutation(index.count)[: run.limit]
-            index = index.select(np.sort(kept))
+        index = _limited(index, run)
         if task.dataset.relabel is not None:
             index = subsets.relabel(index, folder / "factors.csv", task.dataset.relabel)
         lists.append(index)
     training, test = lists
     assert test is not None
     return Lists(training, test, official)
+
+
+def _limited(index: Index, run: Run) -> Index:
+    if run.limit is None or index.count <= run.limit:
+        return index
+    kept = np.random.default_rng(0).permutation(index.count)[: run.limit]
+    return index.select(np.sort(kept))
 
 
 def _read(name: str, folder: Path, split: str, fold: int) -> Index:

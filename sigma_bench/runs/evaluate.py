@@ -22,7 +22,7 @@ from sigma_bench.results import settings
 from sigma_bench.results.row import Key
 from sigma_bench.results.store import Store
 from sigma_bench.runs import data as places
-from sigma_bench.runs import floors, split_mean, variants
+from sigma_bench.runs import floors, own_videos, split_mean, variants
 from sigma_bench.runs.done import done
 from sigma_bench.runs.fetch import is_address
 from sigma_bench.runs.helping import device_of, help_out, helpers, served
@@ -62,10 +62,11 @@ def without_checksums(checkpoints: list[str]) -> list[str]:
 def _evaluate_all(request: Request, ranks: Ranks) -> int:
     suite, tasks, seeds = _tasks(request)
     root = request.data_root
+    lists = own_videos.lists(request.videos)
     if request.data == "miniature":
         for name in sorted({t.dataset.name for t in tasks}):
             root = places.miniature(name, request.data_root).parent
-    there = [task for task in tasks if runnable(task, root, request.data)]
+    there = [task for task in tasks if lists is not None or runnable(task, root, request.data)]
     if not there:
         hint = "" if request.data == "miniature" else "; for a try on generated data: --data miniature"
         say(f"nothing could run: `sigma-bench data where` tells where data sets are looked for{hint}")
@@ -85,6 +86,7 @@ def _evaluate_all(request: Request, ranks: Ranks) -> int:
             precision=request.precision,
             workers=request.workers,
             pool=pool,
+            lists=lists,
         )
         for number, name in enumerate(request.checkpoints):
             try:
@@ -216,7 +218,8 @@ class _Walk:
     def _ahead(self, tasks: list[Task], run: Run) -> None:
         """Compute the features of a sweep in one pass."""
         try:
-            frozen.ahead(self.encoder(run), tasks, run)
+            _, encoder = sized(self.system, self.encoder(run), tasks[0], self.request, run.device)
+            frozen.ahead(encoder, tasks, run)
         except (UserError, Stopped):
             raise
         except Exception as error:  # noqa: BLE001 - each task meets it again by itself, and its row tells it
@@ -255,9 +258,14 @@ def _tasks(request: Request) -> tuple[str, list[Task], int]:
         ids, seeds, name = chosen(suite.tasks, request.only, suite.name), suite.seeds, suite.name
     else:
         ids, name = request.tasks, "tasks"
+    if request.videos:
+        own_videos.check(request)
+        ids = [own_videos.template(one, request.specs) for one in ids]
     tasks = [
         load.task(i, data=request.data, profile=request.profile, sets=request.sets, specs=request.specs) for i in ids
     ]
+    if request.videos:
+        tasks = [own_videos.on_lists(task) for task in tasks]
     variants.check(tasks, request.splits)
     if request.reading.head is not None:
         frozen = [task.id for task in tasks if task.finetune is None]

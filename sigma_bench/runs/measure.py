@@ -44,6 +44,8 @@ def settings_of(task: Task, run: Run, heads: int | None = None, reading: Reading
     if heads is not None:
         content["heads"] = heads
     content |= reading.asked
+    if run.lists is not None:
+        return {**content, "videos": run.lists.sha256}
     place = roots.find(task.dataset.name, run.data_root)
     marker = place.folder / "miniature.json" if place is not None else None
     if marker is not None and marker.is_file():
@@ -104,7 +106,7 @@ def measure(
         store.append(suite, [failed])
         say(f"  {variants.name(task)} seed {run.seed}: failed: {error}")
         return False
-    if data == "custom":
+    if data == "custom" and run.lists is None:
         marks += (f"list: other than the published one of {task.dataset.name}",)
     marks += (*outside.marks(task), *lists.notes)
     rows = rows_of(found, common, round(time.perf_counter() - began, 3), marks)

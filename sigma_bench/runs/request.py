@@ -23,6 +23,8 @@ class Request:
     out: Path = Path("runs/eval")
     results: Path = Path("results/rows")
     seeds: int | None = None
+    videos: tuple[Path, ...] = ()
+    """A training and a test list of one's own videos, in place of the data set of the tasks."""
     splits: tuple[int, ...] = ()
     limit: int | None = None
     force: bool = False

@@ -132,7 +132,7 @@ def data_places(path: Path) -> tuple[DataPlaces, Document]:
     """
     document = load_yaml(path)
     built = build(DataPlaces, document)
-    known = {*registry.names("datasets"), *registry.DRAWN_FROM.values()} - {"folder", "video_list"}
+    known = {*registry.names("datasets"), *registry.DRAWN_FROM.values()} - {"folder", "video_list", "videos"}
     unknown = [name for name in built.datasets if name not in known]
     if unknown:
         fail(

@@ -10,7 +10,7 @@ from sigma_bench.contracts import UserError
 from sigma_bench.data.datasets import known
 from sigma_bench.data.index import Index
 
-NOT_DATA_SETS = ("folder", "video_list")
+NOT_DATA_SETS = ("folder", "video_list", "videos")
 """Readers of any folder, which are no data sets of their own."""
 
 
