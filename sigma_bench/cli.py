@@ -12,7 +12,7 @@ import typer
 from sigma_bench import __version__
 from sigma_bench.cli_ckpt import ckpt_app
 from sigma_bench.cli_data import AsJson, DataRoot, Device, data_app
-from sigma_bench.cli_eval import EVAL_EXAMPLES, Results, Sets, Specs, evaluate, numbers
+from sigma_bench.cli_eval import EVAL_EXAMPLES, FEATURES_EXAMPLES, Results, Sets, Specs, evaluate, features, numbers
 from sigma_bench.cli_figures import figures_app
 from sigma_bench.cli_plan import PLAN_EXAMPLES, plan
 from sigma_bench.cli_results import results_app
@@ -32,6 +32,7 @@ app.add_typer(ckpt_app, name="ckpt")
 app.add_typer(figures_app, name="figures")
 app.add_typer(results_app, name="results")
 app.command(name="eval", epilog=EVAL_EXAMPLES)(evaluate)
+app.command(epilog=FEATURES_EXAMPLES)(features)
 app.add_typer(stats_app)
 app.command(name="plan", epilog=PLAN_EXAMPLES)(plan)
 

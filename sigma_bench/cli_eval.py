@@ -25,6 +25,12 @@ EVAL_EXAMPLES = (
 )
 
 
+FEATURES_EXAMPLES = (
+    "Examples: sigma-bench features --ckpt x.pth --videos clips/ --out features.parquet | "
+    "sigma-bench features --ckpt x.pth --videos list.csv --layer 5 --layer -1 --pool mean --clips 4 --out f.parquet"
+)
+
+
 def evaluate(
     ckpt: Annotated[
         list[str],
@@ -110,6 +116,58 @@ def evaluate(
             precision=precision,
             workers=workers,
             sets=sets or [],
+            specs=specs,
+        )
+    )
+    raise typer.Exit(code)
+
+
+def features(
+    ckpt: Annotated[str, typer.Option(help="What eval --ckpt takes")],
+    videos: Annotated[Path, typer.Option(help="Folder of videos, or a list: a path a line, labels are passed over")],
+    out: Annotated[Path, typer.Option(help="Parquet file: id, path, feature, error")],
+    layer: Annotated[list[int] | None, typer.Option(help="Block, negative from the last; repeatable")] = None,
+    pool: Annotated[list[str] | None, typer.Option(help="mean or cls; repeatable; default: the encoder's own")] = None,
+    norm: Annotated[bool, typer.Option(help="Apply the encoder's final norm after the last block")] = True,
+    clips: Annotated[int, typer.Option(min=1, help="Clips of a video, spread evenly; their mean is the vector")] = 1,
+    crops: Annotated[int, typer.Option(help="1 (middle) or 3 crops of a clip")] = 1,
+    stride: Annotated[int, typer.Option(min=1, help="Frames between two frames of a clip")] = 4,
+    force: Annotated[bool, typer.Option(help="Write the file anew where it is there")] = False,
+    cache: Annotated[Path, typer.Option(help="Folder of the feature cache")] = Path("runs/eval"),
+    family: Annotated[str | None, typer.Option(help="Family of the checkpoint where its keys cannot tell")] = None,
+    heads: Annotated[int | None, typer.Option(help="Attention heads where the shapes cannot tell")] = None,
+    frames: Annotated[int | None, typer.Option(min=1, help="Frames of a clip, where not the file's")] = None,
+    image_size: Annotated[int | None, typer.Option(min=1, help="Side of the frames, where not the file's")] = None,
+    positions: Annotated[str | None, typer.Option(help="recompute, interpolate or slice a position table")] = None,
+    weights: Annotated[str | None, typer.Option(help="Key of the weights in a file of several: model_ema")] = None,
+    device: Device = "auto",
+    precision: Annotated[str, typer.Option(help="fp32 or bf16")] = "fp32",
+    workers: Annotated[int, typer.Option(min=1, help="Decoding processes")] = 2,
+    specs: Specs = None,
+) -> None:
+    """Write frozen features of videos to a Parquet file, one row a video; begun again it goes on where it was."""
+    from sigma_bench.runs.feature_file import Request, write
+    from sigma_bench.runs.systems import Reading
+
+    code = write(
+        Request(
+            ckpt,
+            videos,
+            out,
+            layers=tuple(layer or (-1,)),
+            pools=tuple(pool or ()),
+            norm=norm,
+            clips=clips,
+            crops=crops,
+            stride=stride,
+            force=force,
+            cache=cache,
+            family=family,
+            heads=heads,
+            reading=Reading(frames, image_size, positions, weights),
+            device=device,
+            precision=precision,
+            workers=workers,
             specs=specs,
         )
     )

@@ -60,12 +60,9 @@ def without_checksums(checkpoints: list[str]) -> list[str]:
 
 
 def _evaluate_all(request: Request, ranks: Ranks) -> int:
-    suite, tasks, seeds = _tasks(request)
-    root = request.data_root
+    suite, tasks, seeds = tasks_of(request)
+    root = root_of(tasks, request)
     lists = own_videos.lists(request.videos)
-    if request.data == "miniature":
-        for name in sorted({t.dataset.name for t in tasks}):
-            root = places.miniature(name, request.data_root).parent
     there = [task for task in tasks if lists is not None or runnable(task, root, request.data)]
     if not there:
         hint = "" if request.data == "miniature" else "; for a try on generated data: --data miniature"
@@ -124,27 +121,32 @@ def _loaded(request: Request, ranks: Ranks, number: int, pool: DecodePool) -> tu
     here = device_of(request.device, ranks)
     system = _candidate(request, number)
     run = Run(here, 0, None, request.out, request.limit, request.precision, request.workers, pool)
+    run = replace(run, lists=own_videos.lists(request.videos))
     return system.encoder(here), replace(run, classifier=system.classifier)
 
 
 def _every(request: Request) -> list[Task]:
     """Return the tasks that are asked for, each split by itself."""
-    asked = _tasks(request)[1]
+    asked = tasks_of(request)[1]
     return [one for task in asked for split in variants.of(task, request.splits, lambda: 1) for one in split]
 
 
 def runnable(task: Task, root: Path | None, data: str) -> bool:
     """Return whether there is data for a task under `root`; say why where there is none."""
+    lacking = lacks(task, root, data)
+    if lacking:
+        say(f"not run: {task.id}: {lacking}")
+    return not lacking
+
+
+def lacks(task: Task, root: Path | None, data: str) -> str:
+    """Return why there is no data for a task under `root`, empty where there is."""
     place = roots.find(task.dataset.name, root)
     if place is None:
-        say(f"not run: {task.id}: {roots.missing(task.dataset.name, root)}")
-    elif data == "official" and (place.folder / "miniature.json").exists():
-        say(
-            f"not run: {task.id}: {place.folder} is a generated miniature; its numbers are had with --data miniature "
-            "only"
-        )
-        return False
-    return place is not None
+        return roots.missing(task.dataset.name, root)
+    if data == "official" and (place.folder / "miniature.json").exists():
+        return f"{place.folder} is a generated miniature; its numbers are had with --data miniature only"
+    return ""
 
 
 def _evaluate(
@@ -239,7 +241,21 @@ class _Walk:
         self.good = False
 
 
-def _tasks(request: Request) -> tuple[str, list[Task], int]:
+def root_of(tasks: Sequence[Task], request: Request) -> Path | None:
+    """Return the folder of the data sets; miniatures that are not there are written."""
+    root = request.data_root
+    if request.data == "miniature":
+        for name in sorted({task.dataset.name for task in tasks}):
+            root = places.miniature(name, request.data_root).parent
+    return root
+
+
+def tasks_of(request: Request) -> tuple[str, list[Task], int]:
+    """Return the suite's name, the tasks and the number of seeds that are asked for.
+
+    Raises:
+        UserError: There is no such suite or task, or what is asked for does not go together.
+    """
     if (request.suite is None) == (not request.tasks):
         raise UserError("give either --suite NAME or --task ID (sigma-bench list suites, sigma-bench list tasks)")
     if request.data not in ("official", "miniature"):

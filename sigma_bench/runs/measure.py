@@ -8,7 +8,7 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from sigma_bench import registry
-from sigma_bench.contracts import Encoder, Run, Stopped, UserError
+from sigma_bench.contracts import Encoder, Evaluation, Run, Stopped, UserError
 from sigma_bench.data import roots
 from sigma_bench.evaluators.samples import Lists
 from sigma_bench.progress import say
@@ -89,30 +89,18 @@ def measure(
 ) -> bool:
     """Measure one task with one seed and store its rows; a failure becomes a row with its error."""
     began = time.perf_counter()
-    data = "custom" if request.data == "official" and not lists.official else request.data
-    trained = None if lists.training is None else present(lists.training)
-    common = {**_common(system, task, run, suite, request), "data": data, "train_present": trained}
-    marks = (*system.marks, *task.marks, *(f"{SETTING}{s}" for s in task.resolved.sets))
-    content = settings_of(task, run, request.heads, request.reading)
-    kept = {"settings": settings.save(store.folder, content, load.dump(task))}
     try:
-        found = outside.checked(registry.get("evaluators", task.evaluator)(encoder, task, run), task)
+        found = evaluation_of(encoder, task, run)
     except (UserError, Stopped):
         raise
     except Exception as error:  # noqa: BLE001 - any fault of an evaluator becomes a failed row, and is shown
         say(traceback.format_exc())
         message = f"{type(error).__name__}: {error}"
-        failed = Row(**common, metric=task.metric, status="failed", error=message, marks=marks, artifacts=kept)
-        store.append(suite, [failed])
+        about, marks = _about(system, task, run, suite, request, store, lists)
+        store.append(suite, [Row(**about, metric=task.metric, status="failed", error=message, marks=marks)])
         say(f"  {variants.name(task)} seed {run.seed}: failed: {error}")
         return False
-    if data == "custom" and run.lists is None:
-        marks += (f"list: other than the published one of {task.dataset.name}",)
-    marks += (*outside.marks(task), *lists.notes)
-    rows = rows_of(found, common, round(time.perf_counter() - began, 3), marks)
-    written = {**_save_samples(store, rows[0], found.samples), **kept}
-    rows = [row.model_copy(update={"artifacts": {**row.artifacts, **written}}) for row in rows]
-    store.append(suite, rows)
+    rows = kept(found, round(time.perf_counter() - began, 3), system, task, run, suite, request, store, lists)
     if request.force:
         _tell_later(store, rows[0])
     counts = found.counts
@@ -122,6 +110,49 @@ def measure(
         f"{rows[0].data}, {rows[0].seconds:.1f} s{', features from the cache' if found.cached else ''})"
     )
     return True
+
+
+def evaluation_of(encoder: Encoder, task: Task, run: Run) -> Evaluation:
+    """Return what the evaluator of a task finds; whatever it raises is left to the caller."""
+    return outside.checked(registry.get("evaluators", task.evaluator)(encoder, task, run), task)
+
+
+def kept(
+    found: Evaluation,
+    seconds: float,
+    system: Candidate,
+    task: Task,
+    run: Run,
+    suite: str,
+    request: Request,
+    store: Store,
+    lists: Lists,
+) -> list[Row]:
+    """Store what was found: its rows, the records of single samples, the settings; return the rows."""
+    about, marks = _about(system, task, run, suite, request, store, lists)
+    if about["data"] == "custom" and run.lists is None:
+        marks += (f"list: other than the published one of {task.dataset.name}",)
+    marks += (*outside.marks(task), *lists.notes)
+    settled = about.pop("artifacts")
+    rows = rows_of(found, about, seconds, marks)
+    written = {**_save_samples(store, rows[0], found.samples), **settled}
+    rows = [row.model_copy(update={"artifacts": {**row.artifacts, **written}}) for row in rows]
+    store.append(suite, rows)
+    return rows
+
+
+def _about(
+    system: Candidate, task: Task, run: Run, suite: str, request: Request, store: Store, lists: Lists
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return what every row of a measurement says of it, and its first marks; keep its settings beside the rows."""
+    content = settings_of(task, run, request.heads, request.reading)
+    about = {
+        **_common(system, task, run, suite, request),
+        "data": "custom" if request.data == "official" and not lists.official else request.data,
+        "train_present": None if lists.training is None else present(lists.training),
+        "artifacts": {"settings": settings.save(store.folder, content, load.dump(task))},
+    }
+    return about, (*system.marks, *task.marks, *(f"{SETTING}{s}" for s in task.resolved.sets))
 
 
 def _tell_later(store: Store, row: Row) -> None:

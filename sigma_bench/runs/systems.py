@@ -318,17 +318,33 @@ def _module(name: str, family: str | None, heads: int | None, as_system: str | N
         )
     from torch import nn
 
-    from sigma_bench.models.fingerprint import fingerprint
-
     found = registry.load_object(name) if ":" in name else registry.get("models", name)
     try:
         encoder = found if isinstance(found, nn.Module) else found()
     except Exception as error:
         say(traceback.format_exc())
         raise UserError(f"{name}: building the encoder failed ({type(error).__name__}: {error})") from error
+    marks = () if ":" in name else (f"encoder of {registry.origin('models', name)}",)
+    return of_encoder(encoder, name, lambda device: _placed(encoder, device), marks)
+
+
+def of_encoder(encoder: Any, name: str, placed: Callable[[str], Encoder], marks: tuple[str, ...] = ()) -> Candidate:
+    """Return an encoder at hand as what is evaluated.
+
+    Args:
+        encoder: A torch module that is an encoder.
+        name: Name of the system.
+        placed: Returns it on a device.
+        marks: Remarks of its rows.
+
+    Raises:
+        UserError: It is no encoder.
+    """
+    from sigma_bench.models.fingerprint import fingerprint
+
     if not isinstance(encoder, Encoder) or not isinstance(encoder.spec, EncoderSpec):
         raise UserError(
-            f"{name}: what it returns is no encoder ({type(encoder).__name__}); it needs `spec`, an EncoderSpec, and "
+            f"{name}: no encoder ({type(encoder).__name__}); it needs `spec`, an EncoderSpec, and "
             "`tokens(clips, layer, norm, visible)`"
         )
     description = {
@@ -338,9 +354,7 @@ def _module(name: str, family: str | None, heads: int | None, as_system: str | N
         "frames": str(encoder.spec.frames),
         "params_m": round(encoder.spec.params / 1e6, 3),
     }
-    marks = () if ":" in name else (f"encoder of {registry.origin('models', name)}",)
-    headline = f"{name}: {encoder.spec.backbone}"
-    return Candidate(description, fingerprint(encoder), headline, lambda device: _placed(encoder, device), marks)
+    return Candidate(description, fingerprint(encoder), f"{name}: {encoder.spec.backbone}", placed, marks)
 
 
 def _placed(encoder: Any, device: str) -> Encoder:
