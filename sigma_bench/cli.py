@@ -211,20 +211,24 @@ def verify(
 @app.command(epilog="Example: sigma-bench demo --out runs/demo")
 def demo(
     out: Annotated[Path, typer.Option(help="Folder of everything the demonstration writes")] = Path("runs/demo"),
-    seeds: Annotated[str, typer.Option(help="Pretraining seeds")] = "3,4,5",
+    seeds: Annotated[str | None, typer.Option(help="Pretraining seeds; default 3,4,5, of the ablations 3")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Pretraining runs at a time")] = 2,
     scale: Annotated[
         float, typer.Option(min=0.001, max=1.0, help="Share of the steps and seeds: a quick look whether all works")
     ] = 1.0,
+    ablations: Annotated[
+        bool, typer.Option("--ablations", help="Instead: the recipes of tables 6 and 7, finetuned (half an hour)")
+    ] = False,
     sets: Sets = None,
 ) -> None:
     """Pretrain on the miniature, probe, draw the table: the whole way in some minutes, by the commands above."""
-    from sigma_bench.runs.demo import demo as run
+    from sigma_bench.runs import demo as shows
 
-    chosen = numbers("--seeds", seeds)
-    if not chosen:
+    chosen = numbers("--seeds", seeds) if seeds is not None else ()
+    if seeds is not None and not chosen:
         raise UserError("--seeds: expected whole numbers with commas between them, such as 3,4,5")
-    run(out, list(chosen), jobs, sets or [], scale)
+    show = shows.ABLATIONS if ablations else shows.QUICK
+    shows.demo(out, list(chosen), jobs, sets or [], scale, show)
 
 
 def _fail(text: str, code: int) -> NoReturn:

@@ -1,6 +1,5 @@
 """Evaluation on several processes gives the rows of one, and ends with an error where one of them is lost."""
 
-import csv
 import os
 import socket
 import subprocess
@@ -9,8 +8,7 @@ import sys
 import pandas as pd
 import pytest
 
-PASSING = ("measured_at", "seconds", "artifacts", "check", "git_commit")
-"""Columns that differ between two runs of the same command; a checkout may change in between."""
+from tests.e2e.several import lasting, rows, torchrun
 
 
 def settings(data_root, *more):
@@ -44,18 +42,6 @@ def together(tmp_path):
         return [process.returncode for process in started], said, rows(tmp_path / name / "rows")
 
     return run
-
-
-def rows(folder):
-    found = []
-    for path in sorted(folder.glob("*.csv")):
-        with path.open() as file:
-            found += list(csv.DictReader(file))
-    return found
-
-
-def lasting(found):
-    return [{name: value for name, value in row.items() if name not in PASSING} for row in found]
 
 
 def samples(tmp_path, name):
@@ -161,12 +147,3 @@ def test_torchrun_ends_where_a_process_dies(tmp_path, data_root):
     done = torchrun(2, tmp_path, *arguments, "--out", tmp_path / "out")
     assert done.returncode != 0
     assert not rows(tmp_path / "results" / "rows")
-
-
-def torchrun(world, tmp_path, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(world), "-m",
-         "sigma_bench.cli", *map(str, arguments)],
-        cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(tmp_path)},
-    )  # fmt: skip
