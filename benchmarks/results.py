@@ -1,10 +1,10 @@
-"""What a row costs at the end of a long file of rows, and what all tables of the paper cost over it.
+"""What a row costs at the end of a long file of rows, and what all tables of the paper and the report cost over it.
 
     python benchmarks/results.py [--rows 100000] [--folder DIR]
 
 Seconds of this process (not of the clock), so that other jobs on the machine count less; the clock beside them. Every
 row holds the grid of a linear probe, about 1 kB. The file is read twice before the tables: the first reading keeps what
-it read for the next.
+it read for the next. Tables and report read it, too.
 """
 
 from __future__ import annotations
@@ -82,6 +82,7 @@ def main() -> None:
     asked = options.parse_args()
     with tempfile.TemporaryDirectory(dir=asked.folder) as scratch:
         os.environ["SIGMA_BENCH_CACHE"] = f"{scratch}/cache"
+        from sigma_bench.runs.report import Request, report
         from sigma_bench.runs.tables import tables
 
         store = Store(Path(scratch) / "rows")
@@ -106,6 +107,9 @@ def main() -> None:
         timed("read again", store.read)
         out = Path(scratch) / "tables"
         timed("all tables as Markdown", lambda: tables(store.folder, out, ["md"], None))
+        page, nowhere = Path(scratch) / "report.html", Path(scratch) / "none"
+        timed("the report", lambda: report(Request(page, store.folder, (), nowhere, nowhere)))
+        print(f"the report has {page.stat().st_size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":
