@@ -10,10 +10,9 @@ from pathlib import Path
 from statistics import fmean
 
 from sigma_bench.contracts import UserError
-from sigma_bench.models.checkpoints import digest
 from sigma_bench.progress import say
 from sigma_bench.results.store import Store, latest
-from sigma_bench.train import folder, log
+from sigma_bench.train import log
 from sigma_bench.train.quantities import EPOCHS, EVAL, WARNING, numbers, ordered, quantity
 
 FORMATS = ("png", "pdf", "svg", "csv")
@@ -138,6 +137,8 @@ def _miniature(place: Path) -> bool:
 
 def _measured(path: Path, run: Curves, rows: Path) -> None:
     """Add the rows that were measured of a run's checkpoints: the mean over the seeds of an evaluation."""
+    from sigma_bench.train import folder
+
     if not rows.is_dir():
         raise UserError(f"--rows {rows}: no such folder")
     steps = {_sha256(file): step for step, file in folder.checkpoints(path / "checkpoints")}
@@ -154,6 +155,8 @@ def _measured(path: Path, run: Curves, rows: Path) -> None:
 
 
 def _sha256(file: Path) -> str:
+    from sigma_bench.models.checkpoints import digest
+
     now = digest.stamp(file)
     kept = digest.known(file, now)
     if kept is None:

@@ -28,6 +28,9 @@ assert load.task("controls/motion", data="miniature").dataset.relabel == "motion
 assert load.suite("quick").tasks and load.zoo().entries and load.layout()
 assert roots.find("published", "published.csv").stat().st_size > 10_000
 assert load.validate_all()[0] == [], load.validate_all()
+from sigma_bench.runs import report
+page, _, _ = report.page(report.Request(rows=Path("none"), figures=Path("none"), home=Path("none")))
+assert page.count("</script>") == 6, page.count("</script>")
 """
 
 

@@ -45,10 +45,10 @@ const tableOf = (data, columns, initial, draw) => {
 };
 
 // Sorting by a heading: first the better end, then the other, then as it was.
-const turn = (table, id, descendingFirst, before = []) => {
+const turn = (table, id, descendingFirst) => {
   const now = table.getState().sorting.find((one) => one.id === id);
   const next = !now ? [{ id, desc: descendingFirst }] : now.desc === descendingFirst ? [{ id, desc: !descendingFirst }] : [];
-  table.setSorting(next.length ? [...before, ...next] : []);
+  table.setSorting(next);
   return next[0];
 };
 

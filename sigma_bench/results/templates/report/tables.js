@@ -1,13 +1,12 @@
 // Tables: those that stand in the page are sorted within their blocks, and their lines filtered.
 
-const BLOCK = 'block';
 const KIND = 'kind';
 
 const staticTables = new Map();
 
 const linesOf = (sheet) => {
   const lines = [];
-  [...sheet.tBodies].forEach((body, block) => {
+  for (const body of sheet.tBodies) {
     for (const tr of body.rows) {
       if (tr.classList.contains('block')) continue;
       const values = [];
@@ -17,9 +16,9 @@ const linesOf = (sheet) => {
         // words in a column of numbers stand behind all of them
         if (cell.classList.contains('n') && cell.dataset.v === undefined) values[values.length - 1] = undefined;
       }
-      lines.push({ tr, body, block, values, kind: tr.className, text: `${tr.textContent} ${tr.cells[0].title}`.toLowerCase() });
+      lines.push({ tr, body, values, kind: tr.className, text: `${tr.textContent} ${tr.cells[0].title}`.toLowerCase() });
     }
-  });
+  }
   return lines;
 };
 
@@ -28,7 +27,7 @@ const drawStatic = (sheet) => (table) => {
   for (const { original } of table.getCoreRowModel().rows) original.tr.hidden = true;
   for (const { original } of kept) {
     original.tr.hidden = false;
-    original.body.append(original.tr);
+    original.body.append(original.tr); // so lines are sorted within the parts of a table
   }
   for (const body of sheet.tBodies) body.hidden = ![...body.rows].some((tr) => !tr.hidden && !tr.classList.contains('block'));
   const sorted = table.getState().sorting;
@@ -39,7 +38,6 @@ const startTables = () => {
   for (const sheet of document.querySelectorAll('table[data-table]')) {
     const headings = [...sheet.querySelectorAll('thead th[data-s]')];
     const columns = headings.map((th) => ({ id: th.dataset.s, accessorFn: (line) => line.values[Number(th.dataset.s)], sortingFn: byValue, sortUndefined: 'last' }));
-    columns.push({ id: BLOCK, accessorFn: (line) => line.block, sortingFn: byValue });
     columns.push({ id: ALL, accessorFn: (line) => line.text, filterFn: hasTerms });
     columns.push({ id: KIND, accessorFn: (line) => line.kind, filterFn: isOne });
     const table = tableOf(linesOf(sheet), columns, { pagination: { pageIndex: 0, pageSize: 1e6 } }, drawStatic(sheet));
@@ -48,7 +46,7 @@ const startTables = () => {
       const name = th.textContent;
       const descending = th.classList.contains('n') && th.dataset.lower === undefined;
       th.replaceChildren(sorter([...th.childNodes], () => {
-        const found = turn(table, th.dataset.s, descending, [{ id: BLOCK, desc: false }]);
+        const found = turn(table, th.dataset.s, descending);
         say(found ? `Sorted by ${name}, ${found.desc ? 'descending' : 'ascending'}, within the parts of the table` : 'In the order of the table');
       }));
     }
