@@ -180,7 +180,8 @@ def between_seeds(first: Sequence[float], second: Sequence[float]) -> float | No
         return None
     if np.ptp(first) == 0 and np.ptp(second) == 0:
         return 1.0 if first[0] == second[0] else 0.0
-    return float(distributions.ttest_ind(first, second, equal_var=False).pvalue)
+    moments = [(np.mean(values), np.std(values, ddof=1), len(values)) for values in (first, second)]
+    return float(distributions.ttest_ind_from_stats(*moments[0], *moments[1], equal_var=False).pvalue)
 
 
 def _discordant(first: Records, second: Records) -> tuple[int, int]:

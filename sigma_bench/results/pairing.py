@@ -69,7 +69,9 @@ def pair(first: Iterable[Row], second: Iterable[Row], folder: Path) -> Pair:
         notes.append(f"limited to {one[0].limit} samples")
     if one[0].settings_sha256 != other[0].settings_sha256:
         notes.append("the checkpoints were read otherwise than as stored")
-    for name, rows in (("A", one), ("B", other)):
+    marks = [{mark for row in rows for mark in row.marks} for rows in (one, other)]
+    for name, rows, only in (("A", one, marks[0] - marks[1]), ("B", other, marks[1] - marks[0])):
+        notes += [f"{name} alone is marked: {mark}" for mark in sorted(only)]
         if (weights := len({row.checkpoint_sha256 for row in rows})) > 1:
             notes.append(f"{name}: mean over {weights} sets of weights, {len(rows)} measurements")
         elif len(rows) > 1:

@@ -30,6 +30,10 @@ def test_twice_the_same_and_nothing_recomputed(cli, tmp_path, data_root):
     values = [(r["task"], r["metric"], r["value"]) for r in two]
     assert [(r["task"], r["metric"], r["value"]) for r in one] == values * 2
     assert {r["data"] for r in two} == {"miniature"}
+    assert all(float(r["interval_low"]) < float(r["value"]) < float(r["interval_high"]) for r in two)
+    assert [(r["interval_low"], r["interval_high"]) for r in one[:3]] == [
+        (r["interval_low"], r["interval_high"]) for r in two
+    ]
     assert all(r["limit"] == "300" and len(r["checkpoint_sha256"]) == 64 for r in two)
     assert first.stderr.count(" (300 of 300 samples") == 3
     table = cli("tables", "--results", tmp_path / "b", "--out", tmp_path / "tables")

@@ -178,6 +178,12 @@ def test_of_several_conditions_those_are_taken_that_both_have(put, found):
     assert line.numbers[0] == pytest.approx(100 * some(0).mean())
 
 
+def test_marks_that_only_one_side_carries_are_noted(put, found):
+    put(some(0), marks=["list: other", "8 frames over the span of 16"])
+    put(some(1), marks=["list: other"], system="theirs")
+    assert found().lines[0].notes == ("A alone is marked: 8 frames over the span of 16",)
+
+
 def test_seeds_are_averaged_and_both_their_spread_and_the_samples_must_speak_for_a_difference(put, found):
     for seed, share in enumerate((0.2, 0.6)):
         put(some(seed, share), seed=seed)

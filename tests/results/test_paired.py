@@ -175,7 +175,9 @@ def test_holm_by_hand():
 
 def test_between_seeds_is_welchs_test():
     one, other = [20.0, 21.0, 23.0], [25.0, 24.0]
-    assert paired.between_seeds(one, other) == reference.ttest_ind(one, other, equal_var=False).pvalue
+    wanted = reference.ttest_ind(one, other, equal_var=False).pvalue
+    assert paired.between_seeds(one, other) == pytest.approx(wanted)
+    assert paired.between_seeds([20.0, 20.0], [21.0, 21.5]) > 0
     assert paired.between_seeds(one, [3.0]) is None
     assert paired.between_seeds([1.0, 1.0], [2.0, 2.0]) == 0.0
     assert paired.between_seeds([1.0, 1.0], [1.0, 1.0]) == 1.0

@@ -33,6 +33,24 @@ def test_without_clusters_it_is_the_bca_interval_of_scipy(skewed):
     assert found.method == "bca"
 
 
+def test_few_groups_widen_it_by_students_quantile_and_the_narrowness_of_percentiles():
+    assert stats.widened(6, 0.95) == pytest.approx(np.sqrt(6 / 5) * 2.570582)
+    assert stats.widened(10**6, 0.95) == pytest.approx(1.959964, abs=1e-4)
+
+
+def test_bias_and_acceleration_move_the_ends_as_efron_has_it():
+    drawn, without, times = np.arange(100.0), np.array([1.0, 2.0, 6.0]), np.array([5, 3, 2])
+    value, z = 29.5, stats.widened(10, 0.95)
+    low, high = stats.bca_levels(value, drawn, without, times, 0.95)
+    bias = reference.norm.ppf(0.3)
+    apart = np.average(without, weights=times) - np.repeat(without, times)
+    a = (apart**3).sum() / (6 * (apart**2).sum() ** 1.5)
+    wanted = [reference.norm.cdf(bias + (bias + s * z) / (1 - a * (bias + s * z))) for s in (-1, 1)]
+    assert (low, high) == pytest.approx(tuple(wanted))
+    equal = stats.bca_levels(50.0, np.array([49.0, 50.0, 50.0, 51.0]), np.array([1.0, 1.0]), np.array([3, 3]), 0.95)
+    assert equal[0] == pytest.approx(1 - equal[1])  # half of the equal ones are below, and nothing accelerates
+
+
 def test_clusters_widen_it_as_much_as_they_say():
     rng = np.random.default_rng(0)
     right = 100.0 * (np.repeat(rng.random(100), 10) < 0.7)
