@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -15,10 +14,6 @@ from tests.e2e.several import lasting, rows, torchrun
 
 FAST = ("finetune.epochs=2", "finetune.warmup_epochs=1", "finetune.global_batch=8", "finetune.micro_batch=4",
         "finetune.save_every=2", "finetune.drop_path=0.1")  # fmt: skip
-STEPS = 10
-"""Of 40 videos, 8 at a time, twice."""
-
-
 @pytest.fixture(scope="module")
 def data_root(tmp_path_factory) -> Path:
     from sigma_bench.runs.data import miniature
@@ -35,18 +30,16 @@ def arguments(data_root, folder, *more, ckpt="random:nano"):
             str(folder / "rows"), *more]  # fmt: skip
 
 
-def command(data_root, folder, *more):
-    return [sys.executable, "-m", "sigma_bench.cli", *arguments(data_root, folder, *more)]
+DRILL = str(Path(__file__).with_name("finetune_drill.py"))
 
 
-def environment(tmp_path):
-    return {**os.environ, "OMP_NUM_THREADS": "1", "SIGMA_BENCH_CACHE": str(tmp_path / "cache")}
-
-
-def finish(data_root, folder, tmp_path, *more):
+def finish(data_root, folder, tmp_path, drill=None):
+    """Run the command, with an accident where `drill` says when and what."""
+    program = ["-m", "sigma_bench.cli"] if drill is None else [DRILL]
     return subprocess.run(
-        command(data_root, folder, *more), env=environment(tmp_path), capture_output=True, text=True, timeout=300,
-        check=False,
+        [sys.executable, *program, *arguments(data_root, folder)], cwd=tmp_path, capture_output=True, text=True,
+        timeout=300, check=False, env={**os.environ, "OMP_NUM_THREADS": "1", "FINETUNE_DRILL": f"0:{drill}",
+                                       "SIGMA_BENCH_CACHE": str(tmp_path / "cache")},
     )  # fmt: skip
 
 
@@ -55,62 +48,38 @@ def records(folder):
     return pd.read_parquet(path)
 
 
-def kill_when(data_root, folder, tmp_path, there, number=signal.SIGKILL):
-    """Start the command, and send it a signal as soon as something is there; return its exit code."""
-    process = subprocess.Popen(command(data_root, folder), env=environment(tmp_path), stderr=subprocess.PIPE, text=True)
-    try:
-        end = time.monotonic() + 120
-        while not there() and process.poll() is None and time.monotonic() < end:
-            time.sleep(0.02)
-        assert process.poll() is None, process.communicate()[1]
-        process.send_signal(number)
-        return process.wait(60)
-    finally:
-        process.kill()
-        process.communicate()
+@pytest.fixture(scope="module")
+def straight(data_root, tmp_path_factory):
+    """Rows and records of a command that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("straight")
+    done = finish(data_root, folder, folder)
+    assert done.returncode == 0, done.stderr
+    found = lasting(rows(folder / "rows"))
+    assert [row["metric"] for row in found] == ["top1", "top5"]
+    return found, records(folder)
 
 
 @pytest.mark.slow
-def test_killed_wherever_and_started_again_it_ends_with_the_same_row(data_root, tmp_path):
-    straight = finish(data_root, tmp_path / "straight", tmp_path)
-    assert straight.returncode == 0, straight.stderr
-    expected = lasting(rows(tmp_path / "straight" / "rows"))
-    assert [row["metric"] for row in expected] == ["top1", "top5"]
-    for name, pattern in (
-        ("begun", "settings.json"),
-        ("step", "checkpoints/step-0000004.pt"),
-        ("end", "classifier.pt"),
-    ):
-        folder = tmp_path / name
-        code = kill_when(
-            data_root,
-            folder,
-            tmp_path,
-            lambda: any((folder / "out").glob(f"finetune/*/{pattern}")),  # noqa: B023
-        )
-        assert code == -signal.SIGKILL
-        assert not rows(folder / "rows")
-        again = finish(data_root, folder, tmp_path)
-        assert again.returncode == 0, again.stderr
-        assert ("from step-" in again.stderr) == (name == "step")
-        assert ("trained already, only tested" in again.stderr) == (name == "end")
-        assert lasting(rows(folder / "rows")) == expected
-        pd.testing.assert_frame_equal(records(folder), records(tmp_path / "straight"))
-        third = finish(data_root, folder, tmp_path)
-        assert "has a row, skipped" in third.stderr
+@pytest.mark.parametrize(("when", "says"), [("1", ""), ("13", "from step-"), ("test", "trained already, only tested")])
+def test_killed_wherever_and_started_again_it_ends_with_the_same_row(data_root, straight, tmp_path, when, says):
+    assert finish(data_root, tmp_path, tmp_path, f"{when}:SIGKILL").returncode == -signal.SIGKILL
+    assert not rows(tmp_path / "rows")
+    again = finish(data_root, tmp_path, tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert says in again.stderr
+    assert lasting(rows(tmp_path / "rows")) == straight[0]
+    pd.testing.assert_frame_equal(records(tmp_path), straight[1])
+    assert "has a row, skipped" in finish(data_root, tmp_path, tmp_path).stderr
 
 
 @pytest.mark.slow
-def test_a_notice_saves_ends_with_its_own_code_and_says_how_to_go_on(data_root, tmp_path):
-    def there():
-        return any((tmp_path / "a" / "out").glob("finetune/*/checkpoints/step-0000002.pt"))
-
-    assert kill_when(data_root, tmp_path / "a", tmp_path, there, signal.SIGTERM) == 75
-    assert not rows(tmp_path / "a" / "rows")
-    assert finish(data_root, tmp_path / "a", tmp_path).returncode == 0
-    straight = finish(data_root, tmp_path / "b", tmp_path)
-    assert straight.returncode == 0
-    assert lasting(rows(tmp_path / "a" / "rows")) == lasting(rows(tmp_path / "b" / "rows"))
+def test_a_notice_saves_ends_with_its_own_code_and_says_how_to_go_on(data_root, straight, tmp_path):
+    done = finish(data_root, tmp_path, tmp_path, "5:SIGTERM")
+    assert done.returncode == 75, done.stderr
+    assert "saved, start the same command again, it goes on from there" in done.stderr
+    assert not rows(tmp_path / "rows")
+    assert finish(data_root, tmp_path, tmp_path).returncode == 0
+    assert lasting(rows(tmp_path / "rows")) == straight[0]
 
 
 @pytest.mark.slow
@@ -136,9 +105,8 @@ def test_several_processes_train_together_and_give_the_same_test(data_root, tmp_
 def test_a_process_that_is_killed_ends_all_and_the_same_command_goes_on(data_root, tmp_path):
     straight = torchrun(2, tmp_path, *arguments(data_root, tmp_path / "straight"))
     assert straight.returncode == 0, straight.stderr
-    drill = Path(__file__).with_name("finetune_drill.py")
     folder = tmp_path / "drilled"
-    broken = torchrun(2, tmp_path, *arguments(data_root, folder), program=(str(drill),), env={"FINETUNE_DRILL": "1:4"})
+    broken = torchrun(2, tmp_path, *arguments(data_root, folder), program=(DRILL,), env={"FINETUNE_DRILL": "1:4:SIGKILL"})
     assert broken.returncode != 0
     assert not [row for row in rows(folder / "rows") if row["status"] != "failed"]
     again = torchrun(2, tmp_path, *arguments(data_root, folder))
