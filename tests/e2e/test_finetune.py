@@ -14,6 +14,8 @@ from tests.e2e.several import lasting, rows, torchrun
 
 FAST = ("finetune.epochs=2", "finetune.warmup_epochs=1", "finetune.global_batch=8", "finetune.micro_batch=4",
         "finetune.save_every=2", "finetune.drop_path=0.1")  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def data_root(tmp_path_factory) -> Path:
     from sigma_bench.runs.data import miniature
@@ -106,7 +108,9 @@ def test_a_process_that_is_killed_ends_all_and_the_same_command_goes_on(data_roo
     straight = torchrun(2, tmp_path, *arguments(data_root, tmp_path / "straight"))
     assert straight.returncode == 0, straight.stderr
     folder = tmp_path / "drilled"
-    broken = torchrun(2, tmp_path, *arguments(data_root, folder), program=(DRILL,), env={"FINETUNE_DRILL": "1:4:SIGKILL"})
+    broken = torchrun(
+        2, tmp_path, *arguments(data_root, folder), program=(DRILL,), env={"FINETUNE_DRILL": "1:4:SIGKILL"}
+    )
     assert broken.returncode != 0
     assert not [row for row in rows(folder / "rows") if row["status"] != "failed"]
     again = torchrun(2, tmp_path, *arguments(data_root, folder))

@@ -87,7 +87,7 @@ def test_neighbours_use_the_features_of_the_probe_and_a_metric_of_their_own(root
 def test_evaluator_and_metric_go_together():
     for sets, said in (
         (["metric=top1"], "expected one of knn_top1, of evaluator knn"),
-        (["evaluator=linear"], "expected one of top1, of evaluator linear"),
+        (["evaluator=linear"], "expected one of top1, mean_class_acc, of evaluator linear"),
     ):
         with pytest.raises(UserError, match=said):
             load.task("linear/ucf101", profile="knn", sets=sets)
