@@ -1,7 +1,8 @@
 """Take the picture of a report that the documentation shows: docs/images/report.png.
 
-    sigma-bench report --results DIR/rows --out DIR/report.html
-    python docs/generate_report_picture.py DIR/report.html [--view miniature] [--size 1280x1000] [--out FILE.png]
+    sigma-bench demo --scale 0.1
+    sigma-bench report --results runs/demo/rows --runs runs/demo/runs --out DIR/report.html
+    python docs/generate_report_picture.py DIR/report.html [--view miniature] [--size 1280x1360] [--out FILE.png]
 
 Needs Chromium (Debian: apt-get install chromium).
 """
@@ -25,7 +26,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("page", type=Path)
     options.add_argument("--view", default="miniature", help="Part of the page, as in its address after #")
-    options.add_argument("--size", default="1280x1000")
+    options.add_argument("--size", default="1280x1360")
     options.add_argument("--out", type=Path, default=HERE / "images" / "report.png")
     asked = options.parse_args()
     browser = shutil.which("chromium") or shutil.which("chromium-browser")

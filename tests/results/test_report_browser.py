@@ -143,6 +143,8 @@ def test_every_part_draws_without_an_error_a_request_or_a_script_of_a_name(shown
     drawn = "return document.querySelectorAll(`#${arguments[0]} figure svg[aria-label]`).length"
     for view, charts in {"official": 8, "miniature": 4, "classes": 1, "curves": 2}.items():
         assert shown.run(drawn, view) >= charts, view
+    assert shown.run("return document.querySelectorAll('svg[role=img]').length") > 15
+    assert shown.run("return document.querySelectorAll('svg g[aria-label]').length") == 0
     assert shown.run("return window.hit") is None
     assert shown.run("return document.querySelectorAll('img[src=x], #main b:not(figcaption b, li b), i i').length") == 0
     assert shown.texts("#trouble") == [""]

@@ -25,6 +25,7 @@ const cellTitle = (label, head, cell) => visible([
 ].filter(Boolean).join('\n'));
 
 const figure = (host, plot, title, words) => {
+  for (const part of plot.querySelectorAll('[aria-label]')) part.removeAttribute('aria-label'); // a group without a role has no name
   plot.setAttribute('role', 'img');
   plot.setAttribute('aria-label', visible(`${title} ${words || ''}`));
   const made = el('figure', {}, el('figcaption', {}, el('b', {}, title), words ? ` ${words}` : ''), el('div', { class: 'plot' }, plot));

@@ -54,9 +54,9 @@ const failedRows = (host) => {
     caption: 'Measurements without a value', data: failed, sorting: [{ id: 'when', desc: true }],
     columns: [
       { id: 'system', head: 'System', value: systemOf, node: (i) => opener(i, systemOf(i)) },
+      { id: 'reason', head: 'Reason', words: true, value: (i) => firstLine(rows.get('error', i)) || 'no reason given' },
       { id: 'task', head: 'Task', value: (i) => rows.get('task', i), filter: true },
       { id: 'data', head: 'Data', value: (i) => rows.get('data', i), filter: true },
-      { id: 'reason', head: 'Reason', words: true, value: (i) => firstLine(rows.get('error', i)) || 'no reason given' },
       { id: 'when', head: 'When (UTC)', value: (i) => rows.get('measured_at', i), text: (i) => rows.get('measured_at', i).slice(0, 16).replace('T', ' ') },
     ],
   });
@@ -68,9 +68,9 @@ const failedSamples = (host) => {
     caption: 'Samples that failed', data: content.failed,
     columns: [
       { id: 'id', head: 'Sample', value: (one) => one.id },
+      { id: 'reason', head: 'Reason', words: true, value: (one) => one.reason, filter: true },
       { id: 'task', head: 'Task', value: (one) => one.task, filter: true },
       { id: 'data', head: 'Data', value: (one) => one.data, filter: true },
-      { id: 'reason', head: 'Reason', words: true, value: (one) => one.reason, filter: true },
       {
         id: 'rows', head: 'Measurements', numeric: true, value: (one) => one.rows.length,
         node: (one) => el('button', { type: 'button', 'aria-haspopup': 'dialog', 'data-b': one.rows.join(' ') }, String(one.rows.length)),
