@@ -15,7 +15,7 @@ def rows(folder):
 
 
 def test_twice_the_same_and_nothing_recomputed(cli, tmp_path, data_root):
-    common = ("eval", *QUICK, "--ckpt", "random:nano:1", "--data-root", data_root, "--limit", "300",
+    common = ("eval", *QUICK, "--ckpt", "random:nano:1", "--data-root", data_root, "--limit", "96",
               "--set", "probe.epochs=5")  # fmt: skip
     first = cli(*common, "--results", tmp_path / "a")
     again = cli(*common, "--results", tmp_path / "a")
@@ -34,8 +34,8 @@ def test_twice_the_same_and_nothing_recomputed(cli, tmp_path, data_root):
     assert [(r["interval_low"], r["interval_high"]) for r in one[:3]] == [
         (r["interval_low"], r["interval_high"]) for r in two
     ]
-    assert all(r["limit"] == "300" and len(r["checkpoint_sha256"]) == 64 for r in two)
-    assert first.stderr.count(" (300 of 300 samples") == 3
+    assert all(r["limit"] == "96" and len(r["checkpoint_sha256"]) == 64 for r in two)
+    assert first.stderr.count(" (96 of 96 samples") == 3
     table = cli("tables", "--results", tmp_path / "b", "--out", tmp_path / "tables")
     assert "iniature" in table.stdout
     assert "73.8" in table.stdout  # the published row of SIGMA-MLP on UCF101
@@ -94,7 +94,7 @@ def test_mistakes_end_with_one_message_and_exit_code_2(cli, arguments, said):
 
 def test_a_missing_checkpoint_fails_alone(cli, tmp_path, data_root):
     done = cli("eval", *QUICK, "--ckpt", "nothing.pth", "--ckpt", "random:nano:2", "--data-root", data_root, "--limit",
-               "200", "--set", "probe.epochs=2", expect=1)  # fmt: skip
+               "40", "--set", "probe.epochs=2", expect=1)  # fmt: skip
     assert "nothing.pth: no such file" in done.stderr
     assert len(rows(tmp_path / "results" / "rows")) == 3
 

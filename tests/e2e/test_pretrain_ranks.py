@@ -87,12 +87,14 @@ def test_two_processes_train_like_one_on_the_union_of_their_batches(together, al
     assert found[1]["numbers"]["processes"] == 2
 
 
+@pytest.mark.slow
 def test_micro_batches_of_two_processes_train_like_one_batch(together, alone):
     said, *found = together(2, "parts", "--set", "train.micro_batch=2")
     assert "2 processes x 2 x 2" in said[0]
     compare(found, alone)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_another_number_of_processes(together, alone):
     together(2, "moved")
     place = together.place / "moved" / "checkpoints"

@@ -63,7 +63,7 @@ def compare(recipe, tmp_path, data_root, steps, save_every, at_step):
     assert [(r["step"], r["loss"]) for r in logs[0]] == [(r["step"], r["loss"]) for r in logs[1]]
 
 
-@pytest.mark.parametrize("recipe", OBJECTIVES)
+@pytest.mark.parametrize("recipe", [OBJECTIVES[0], *(pytest.param(o, marks=pytest.mark.slow) for o in OBJECTIVES[1:])])
 def test_kill_and_resume_is_exact(recipe, tmp_path, data_root):
     compare(recipe, tmp_path, data_root, steps=20, save_every=5, at_step=8)
 
