@@ -23,6 +23,7 @@ from sigma_bench.metrics.averaging import mean_iou
 from sigma_bench.metrics.cluster_maps import Clustered, over_frames
 from sigma_bench.metrics.matching import Rule
 from sigma_bench.metrics.resampling import nearest
+from sigma_bench.metrics.time_variance import time_variance
 from sigma_bench.models.floors import Floor
 
 
@@ -53,7 +54,7 @@ def evaluate(encoder: Encoder, task: Any, run: Run) -> Evaluation:
     Metrics: `miou` with the first of the task's numbers of clusters and reductions, `miou_k10`, `miou_unreduced` and so
     on with the others; each also without background (`_nobg`). Besides `davis_j` and `davis_f`, means over clips of
     the means over their objects, and `cluster_changes`, the share of pixels whose cluster changes between neighbouring
-    maps.
+    maps, and `time_variance`, the share of the tokens' variance that their time step alone explains.
 
     Args:
         encoder: Stays frozen, in eval mode; or a floor.
@@ -154,7 +155,8 @@ class _Measured:
             for wanted in self.settings.clusters:
                 made = self._maps(some, truths, reduced, wanted)
                 self._compare(some, made, records.metric(wanted, reduction, self.settings))
-        for clip, ids in zip(some, truths, strict=True):
+        for place, (clip, ids) in enumerate(zip(some, truths, strict=True)):
+            clip.record["time_variance"] = float("nan") if tokens is None else 100 * time_variance(tokens[place])
             clip.record["k"] = clips.clusters(ids, self.settings.clusters[0], self.void)
 
     def _maps(self, some: Sequence[Clip], truths: list[Ids], tokens: Any, wanted: int | str) -> list[Clustered]:

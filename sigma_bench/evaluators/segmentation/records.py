@@ -18,7 +18,7 @@ from sigma_bench.models.floors import Floor
 
 FIRST = "miou"
 """The metric of the task: with the first number of clusters and the first reduction."""
-TOLD = ("davis_j", "davis_f", "cluster_changes")
+TOLD = ("davis_j", "davis_f", "cluster_changes", "time_variance")
 """Further metrics, means over the clips that have them."""
 
 
@@ -92,7 +92,10 @@ def frame(index: Index, found: Sequence[Clip]) -> pd.DataFrame:
                 "pixels": record.pop("pixels", []),
                 "frames": frames,
                 "annotated": clip.drawn.annotated if clip.drawn is not None else 0,
-                **{name: record.pop(name, float("nan")) for name in (*DAVIS, "cluster_changes", "inertia")},
+                **{
+                    name: record.pop(name, float("nan"))
+                    for name in (*DAVIS, "cluster_changes", "time_variance", "inertia")
+                },
                 **record,
                 "error": clip.error,
             }
