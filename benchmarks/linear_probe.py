@@ -1,6 +1,6 @@
 """What a linear probe costs: features once against the backbone in every epoch, and extraction against its forward.
 
-    python benchmarks/linear_probe.py [--size small] [--videos 32] [--device cpu]
+    python benchmarks/linear_probe.py [--size small] [--videos 16] [--device cpu]
 
 1. `once` is our protocol `linear`: four views of each training video through the frozen encoder, then the whole grid
    of probes and the refit. `every epoch` is the released recipe (`linear_released`): two augmented clips of each video
@@ -103,7 +103,7 @@ def every_epoch(asked: argparse.Namespace, root: Path, out: Path) -> dict[str, f
     for epochs in (1, 3):
         wanted = task(
             "released", f"finetune.epochs={epochs}", "finetune.warmup_epochs=0", "finetune.repeats=2",
-            "finetune.global_batch=16", "finetune.micro_batch=16", f"finetune.precision={run.precision}",
+            "finetune.global_batch=8", "finetune.micro_batch=8", f"finetune.precision={run.precision}",
         )  # fmt: skip
         took[epochs] = seconds(partial(finetune.evaluate, encoder, wanted, run), asked.device)
     return {"epoch": (took[3] - took[1]) / 2, "peak": peak(asked.device)}
@@ -113,11 +113,12 @@ def extraction(asked: argparse.Namespace, root: Path, out: Path) -> dict[str, fl
     """Clips a second of `extract` and of the bare forward on decoded clips."""
     encoder, run = begin(asked, root, out)
     wanted = task(None, "views.train=4")
-    lists, spec = samples.read(wanted, run), encoder.spec
+    whole, spec = samples.read(wanted, run).train, encoder.spec
+    index = whole.select(range(whole.count // 2))
     views, _ = frozen.views_of(wanted, frozen.stride_of(encoder, wanted), 0)
-    rows = list(range(lists.train.count))
+    rows = list(range(index.count))
     with DecodePool("sigma_bench.data.load:load_clips", workers=asked.workers) as pool:
-        decoded = list(pool.map(requests(lists.train, views, spec, rows), ahead=16))
+        decoded = list(pool.map(requests(index, views, spec, rows), ahead=16))
     clips = [clip for found in decoded for clip in sample_views(found, views, spec, run.device)]
     size = batch_size(views) * views.count
     cut = [torch.stack(clips[first : first + size]) for first in range(0, len(clips), size)]
@@ -132,7 +133,7 @@ def extraction(asked: argparse.Namespace, root: Path, out: Path) -> dict[str, fl
 
     def extracted(turn: int) -> None:
         place = out / f"turn{turn}"
-        extract(encoder, lists.train, views, replace(run, folder=place, pool=Decoded(decoded)))
+        extract(encoder, index, views, replace(run, folder=place, pool=Decoded(decoded)))
 
     forward()
     turns = [(seconds(forward, asked.device), seconds(partial(extracted, turn), asked.device)) for turn in range(TURNS)]
@@ -149,7 +150,7 @@ def apart(part: Callable[..., dict[str, float]], *arguments: Any) -> dict[str, f
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", default="small")
-    parser.add_argument("--videos", type=int, default=32)
+    parser.add_argument("--videos", type=int, default=16)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--workers", type=int, default=1)
