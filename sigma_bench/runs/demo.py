@@ -84,6 +84,7 @@ def demo(out: Path, seeds: list[int], jobs: int, sets: list[str], scale: float =
     _together(commands, logs, jobs)
     checkpoints = [*(f"random:nano:{s}" for s in seeds), *(str(out / "runs" / name) for name in folders)]
     common = ["eval", "--suite", show.suite, "--data", "miniature", "--data-root", str(root), "--workers", "1"]
+    common += [part for setting in _fewer_epochs(show.suite, scale) for part in ("--set", setting)]
     common += ["--out", str(out / "eval"), "--results", str(out / "rows"), "--ckpt"]
     parts = min(jobs, len(checkpoints))
     _together({f"eval.{part}": [*common, *checkpoints[part::parts]] for part in range(parts)}, logs, jobs)
@@ -106,6 +107,13 @@ def _shorter(recipe: str, profile: str | None, scale: float) -> list[str]:
     steps, warmup = (max(least, round(scale * (whole or 0))) for whole, least in
                      ((train.steps, 2), (train.warmup_steps, 1)))  # fmt: skip
     return [f"train.steps={steps}", f"train.warmup_steps={warmup}", f"train.log_every={max(1, steps // 10)}"]
+
+
+def _fewer_epochs(suite: str, scale: float) -> list[str]:
+    """Return the settings with which finetuning takes a share of its epochs; what else is trained takes seconds."""
+    tasks = [load.task(name, data="miniature") for name in load.suite(suite).tasks] if scale < 1 else []
+    longest = max((task.finetune.epochs for task in tasks if task.finetune is not None), default=0)
+    return ["finetune.warmup_epochs=0", f"finetune.epochs={max(1, round(scale * longest))}"] if longest else []
 
 
 def _together(commands: dict[str, list[str]], logs: Path, jobs: int) -> None:
