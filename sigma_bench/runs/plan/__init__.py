@@ -16,7 +16,7 @@ from sigma_bench.runs import data as places
 from sigma_bench.runs.machine import described, set_threads, torch_device
 from sigma_bench.runs.plan import demands, pretraining
 from sigma_bench.runs.plan.estimate import Cost, costs
-from sigma_bench.runs.plan.rates import STAND_IN, Rates
+from sigma_bench.runs.plan.rates import STAND_IN, Rates, as_many
 from sigma_bench.runs.plan.sizes import Size, notes
 from sigma_bench.runs.systems import Reading, candidate
 from sigma_bench.spec import load
@@ -64,8 +64,10 @@ def plan(request: Request) -> list[str]:
     device = torch_device(request.device)
     workers = request.workers or os.cpu_count() or 1
     set_threads(None, 0)  # decoding is measured by itself
+    busy = _busy(os.getloadavg()[0], os.cpu_count() or 1)
     record = (_tasks if request.recipe is None else _pretraining)(request, device, workers)
     record |= {"device": described(device)["device"], "gpus": request.gpus, "workers": workers, "assumed": ASSUMED}
+    record["notes"] = [*record["notes"], *busy]
     return [json.dumps(record, indent=1)] if request.as_json else _table(record)
 
 
@@ -76,7 +78,8 @@ def _pretraining(request: Request, device: str, workers: int) -> dict[str, Any]:
         specs=request.specs,
     )  # fmt: skip
     videos = pretraining.length(request.data, request.data_root)
-    batch = min(recipe.train.global_batch, 2 if device == "cpu" else 64)
+    many = as_many(recipe.model.frames, recipe.model.image_size)
+    batch = min(recipe.train.global_batch, (2 if device == "cpu" else 64) * many)
     say(f"measuring {recipe.name}, size {request.size}, on {device}")
     shown, parameters = pretraining.step_rate(recipe, device, batch, request.seconds / 2)
     (stage,) = (job := pretraining.job(recipe, request.data, videos, parameters)).stages
@@ -157,6 +160,16 @@ def _tasks(request: Request, device: str, workers: int) -> dict[str, Any]:
         "notes": [*refused, *_notes({name: size for job in jobs for name, size in job.sizes.items()})],
         "miniature": request.data == "miniature",
     }
+
+
+def _busy(load: float, cores: int) -> list[str]:
+    """Return what must be said where other processes compute beside the measurement."""
+    if load < max(1, cores / 4):
+        return []
+    return [
+        f"the machine is busy (load {load:.1f} on {cores} cores): what was measured is slower than it would be alone, "
+        "on few cores many times; plan again when it is free"
+    ]
 
 
 def _notes(sizes: dict[str, Size]) -> list[str]:

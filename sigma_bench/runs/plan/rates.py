@@ -106,9 +106,13 @@ def rate(work: Callable[[], int], seconds: float, device: str = "cpu") -> float:
     return done / spent
 
 
+def as_many(frames: int, size: int) -> int:
+    """Return how many clips stand for one of the usual size: small ones fill no device one by one."""
+    return min(MORE, max(1, USUAL // (frames * size**2)))
+
+
 def _shown(encoder: Any, device: str, precision: str, trains: bool, frames: int, size: int, seconds: float) -> float:
-    batch = BATCHES[torch.device(device).type][not trains]
-    batch *= min(MORE, max(1, USUAL // (frames * size**2)))  # small clips fill no device one by one
+    batch = BATCHES[torch.device(device).type][not trains] * as_many(frames, size)
     clips = torch.randn(batch, 3, frames, size, size, device=device)
     parameters = list(encoder.parameters())
 

@@ -128,6 +128,12 @@ def test_the_command_prints_a_table_or_json(tmp_path):
     assert all(s["hours"] == max(s["decode_hours"], s["network_hours"]) for s in job["stages"])
 
 
+def test_a_busy_machine_is_said():
+    assert not plans._busy(0.9, 2)
+    assert not plans._busy(15, 64)
+    assert "load 6.3 on 2 cores" in plans._busy(6.3, 2)[0]
+
+
 def test_one_thing_is_planned():
     for more in ({}, {"recipe": "sigma_mlp", "suite": "linear"}):
         with pytest.raises(UserError, match="name one recipe, one --suite, or tasks"):
