@@ -36,7 +36,7 @@ demo: install ## pretrain, probe and draw a table on the miniature, 3 seeds (som
 	$(RUN) demo $(ARGS)
 
 test: install ## the tests that take seconds, on every core
-	$(BIN)/python -m pytest -n auto -m "not slow and not gpu" $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not slow and not gpu" $(ARGS)
 
 test-all: install ## every test this machine can run
 	$(BIN)/python -m pytest $(ARGS)
