@@ -67,8 +67,8 @@ class DecordReader:
         self._video: Any = self._open()
         if len(self._video) != self.count:
             raise DecodeError(path, f"decord finds {len(self._video)} frames, the file holds {self.count}")
-        keys = [key.index for key in self._scan.keys]
-        self._seeks_right = bool(keys) and [int(k) for k in self._video.get_key_indices()] == keys
+        sought = {int(k) for k in self._video.get_key_indices()}
+        self._seeks_right = bool(sought) and sought <= self._scan.splits
         self._next = 0
 
     @property

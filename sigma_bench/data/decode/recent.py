@@ -14,7 +14,7 @@ from sigma_bench.data.decode.errors import DecodeError
 from sigma_bench.data.decode.interface import Backend, Frames, Reader, Seconds, ascending
 from sigma_bench.data.decode.media import open_media
 
-SMALL = 1 << 20
+SMALL = 2 << 20
 """Bytes of all frames of a file that is kept: thumbnails, no video of a real data set."""
 KEPT = 80 << 20
 """Bytes a process keeps: with all else it grows by less than 100 MB, whatever it opens."""

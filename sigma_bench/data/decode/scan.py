@@ -46,6 +46,8 @@ class Scan:
         turn: Degrees by which a decoded picture is turned counter-clockwise to be shown: 0, 90, 180 or 270.
         times: Time stamps of the shown frames, ascending; empty where the container does not keep them reliably.
         keys: Where decoding can start, ascending.
+        splits: Frames marked as keys with which a part of the file begins whichever way it is ordered: all that is
+            decoded before is shown before, all that is decoded after is shown after.
         time_base: Seconds of a unit of `times`.
         rate: Average frames a second as the file states them; None where it does not.
     """
@@ -59,6 +61,7 @@ class Scan:
     turn: int
     times: tuple[int, ...]
     keys: tuple[Key, ...]
+    splits: frozenset[int]
     time_base: Fraction
     rate: Fraction | None
 
@@ -135,6 +138,7 @@ def scan(path: str | os.PathLike[str]) -> Scan:
             turn=turn,
             times=times,
             keys=_keys(hidden + shown, times),
+            splits=_splits(shown, times),
             time_base=stream.time_base,
             rate=stream.average_rate,
         )
@@ -198,6 +202,17 @@ def _keys(packets: list[tuple[int | None, bool]], times: tuple[int, ...]) -> tup
     starts = sorted(pts for pts, is_key in packets if is_key and times and pts is not None)
     keys = {(index := bisect_left(times, pts)): Key(index, pts) for pts in starts}
     return tuple(keys[index] for index in sorted(keys))
+
+
+def _splits(packets: list[tuple[int | None, bool]], times: tuple[int, ...]) -> frozenset[int]:
+    """Return the places of the key frames before which the earliest frames, and only these, are decoded."""
+    found, latest = set(), None
+    for place, ((pts, is_key), time) in enumerate(zip(packets, times, strict=False)):
+        if is_key and pts == time and (latest is None or latest < time):
+            found.add(place)
+        if pts is not None:
+            latest = pts if latest is None else max(latest, pts)
+    return frozenset(found)
 
 
 def _words(error: Exception) -> str:

@@ -32,12 +32,14 @@ REAL = {
 """Frames, height and width, after rotation."""
 REFUSED = {("decord", "av1_640x360.mkv"): "cannot open it", ("torchcodec", "test_mpeg4.avi"): "time stamps"}
 """The exceptions among the real files: decoder and file -> words of the error."""
+MARKED = {"tune": "zerolatency", "bf": "0", "preset": "veryfast", "crf": "12"}
 MADE = {
     "closed.mp4": lambda path: made.write(path, "libx264"),
     "open_groups.mp4": lambda path: made.write(path, "libx264", {"x264-params": "open-gop=1:keyint=10:bframes=3"}),
     "open_groups_hevc.mp4": lambda path: made.write(
         path, "libx265", {"x265-params": "keyint=10:open-gop=1:log-level=none"}
     ),
+    "marked.mp4": lambda path: made.write(path, "libx264", MARKED, pix_fmt="yuv444p", gop=120),
     "intra_refresh.mp4": lambda path: made.write(path, "libx264", {"x264-params": "intra-refresh=1:keyint=10"}),
     "mpeg2.mpg": lambda path: made.write(path, "mpeg2video", {"bf": "2"}, size=(48, 80)),
     "mpeg4.avi": lambda path: made.write(path, "mpeg4"),
@@ -135,6 +137,19 @@ def test_made_files_give_the_same_frames_in_every_decoder(video, decoder, name):
     assert (reader.height, reader.width) == expected.shape[1:3]
     check_frames(reader, expected, np.random.default_rng(1))
     reader.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "from_the_start"), [("marked.mp4", False), ("closed.mp4", False), ("open_groups.mp4", True)]
+)
+def test_decord_reads_from_the_start_only_where_its_seeks_go_wrong(video, monkeypatch, name, from_the_start):
+    """FFmpeg marks frames of `marked.mp4` as keys that the older one in decord does not."""
+    reader, read = pick("decord").open(video(name)), []
+    monkeypatch.setattr(
+        type(reader), "_from_the_start", lambda self, indices: read.append(indices) or truth(video(name))[indices]
+    )
+    assert np.array_equal(reader.frames([39]), truth(video(name))[[39]])
+    assert bool(read) == from_the_start
 
 
 @pytest.mark.parametrize("name", OTHER_COLOURS)

@@ -58,11 +58,11 @@ def test_without_time_stamps_frames_follow_at_the_stated_rate(tmp_path, decoder,
 
 
 def test_without_time_stamps_and_rate_there_are_no_times():
-    scan = Scan("a", 0, 3, 0, 4, 4, 0, (), (), Fraction(1, 25), None)
+    scan = Scan("a", 0, 3, 0, 4, 4, 0, (), (), frozenset(), Fraction(1, 25), None)
     assert scan.seconds is None
-    ntsc = Scan("a", 0, 3, 0, 4, 4, 0, (), (), Fraction(1, 25), Fraction(30000, 1001))
+    ntsc = Scan("a", 0, 3, 0, 4, 4, 0, (), (), frozenset(), Fraction(1, 25), Fraction(30000, 1001))
     assert ntsc.seconds.tolist() == [0, 1001 / 30000, 2002 / 30000]
-    stamped = Scan("a", 0, 3, 0, 4, 4, 0, (7, 8, 10), (), Fraction(1001, 30000), Fraction(1))
+    stamped = Scan("a", 0, 3, 0, 4, 4, 0, (7, 8, 10), (), frozenset(), Fraction(1001, 30000), Fraction(1))
     assert stamped.seconds.tolist() == [0, 1001 / 30000, 3003 / 30000]
 
 
