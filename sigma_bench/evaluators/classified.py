@@ -17,6 +17,8 @@ from sigma_bench.metrics.accuracy import hits, mean_class, mean_class_cumulative
 MEAN_CLASS = "mean_class_acc"
 RELEASED = "mean_class_cumulative_released"
 """What the released code prints as mean class accuracy, which it is not."""
+CONSTANT = "_constant"
+"""Ends the name of what the best constant answer gives: a number that does not beat it tells nothing."""
 
 
 def evaluation(
@@ -25,11 +27,11 @@ def evaluation(
     """Return the accuracies (percent) over decoded samples, each with the value where the others count as wrong.
 
     `top5` is left out where there are no more than five classes; the two means over classes are there where the task's
-    metric is one.
+    metric is one. `NAME_constant` is what the best constant answer gives by the task's metric.
     """
     return Evaluation(
         metrics=metrics(tested, lists.test.labels, len(lists.test.classes), task.metric == MEAN_CLASS),
-        samples=records(tested, lists),
+        samples=records(tested, lists, task.metric == MEAN_CLASS),
         counts=samples.counts(lists.test, int(tested.ok_N.sum())),
         selection=record,
         views=f"{views.clips}x{views.crops}",
@@ -55,10 +57,25 @@ def metrics(tested: Scores, labels_N: np.ndarray, classes: int, by_class: bool) 
         found[MEAN_CLASS] = mean_class(first_N[ok_N], labels_N[ok_N])
         found[f"{MEAN_CLASS}_missing_wrong"] = mean_class(first_N, labels_N)
         found[RELEASED] = mean_class_cumulative_released(first_N[ok_N], labels_N[ok_N], classes)
+    shares_N = constant(labels_N, ok_N, by_class)
+    found[(MEAN_CLASS if by_class else "top1") + CONSTANT] = (
+        float(shares_N[ok_N].mean()) if ok_N.any() else float("nan")
+    )
     return found
 
 
-def records(tested: Scores, lists: Lists) -> pd.DataFrame:
+def constant(labels_N: np.ndarray, ok_N: np.ndarray, by_class: bool) -> np.ndarray:
+    """Return what the best constant answer gives for each sample (percent), so that their mean is what it gives in all.
+
+    That answer is the most frequent class of the decoded test samples; by the mean over classes each is as good.
+    """
+    there = np.bincount(labels_N[ok_N]) if ok_N.any() else np.zeros(1)
+    if by_class:
+        return np.full(len(labels_N), 100 / max(1, np.count_nonzero(there)))
+    return 100.0 * (labels_N == there.argmax())
+
+
+def records(tested: Scores, lists: Lists, by_class: bool) -> pd.DataFrame:
     """Return one record a test sample: the prediction, or the error."""
     index, ok_N = lists.test, tested.ok_N
     filled_NC = np.where(ok_N[:, None], tested.values_NC, 0.0)
@@ -71,6 +88,7 @@ def records(tested: Scores, lists: Lists) -> pd.DataFrame:
             "prediction": pd.array(np.where(ok_N, filled_NC.argmax(1), -1), dtype="int64"),
             "confidence": np.where(ok_N, filled_NC.max(1), np.nan),
             "top5": _hits(tested, index.labels, 5).astype(np.float64),
+            (MEAN_CLASS if by_class else "top1") + CONSTANT: constant(index.labels, ok_N, by_class),
             "error": [tested.errors.get(name) for name in index.ids],
         }
     )

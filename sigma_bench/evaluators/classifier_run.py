@@ -70,6 +70,18 @@ def begun(folder: Path, content: Mapping[str, Any]) -> Path | None:
     return folders.newest_sound(kept)
 
 
+def standing(folder: Path, content: Mapping[str, Any]) -> tuple[bool, str | None]:
+    """Return whether what a training gives is there already, and else the checkpoint that it goes on from, if any.
+
+    Raises:
+        UserError: What `finished` and `begun` raise.
+    """
+    if finished(folder):
+        return True, None
+    start = begun(folder, content)
+    return False, None if start is None else str(start.resolve())
+
+
 def finished(folder: Path) -> bool:
     """Return whether a folder holds the classifier that its training gave.
 

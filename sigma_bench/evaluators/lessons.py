@@ -33,7 +33,7 @@ def taught(model: VideoClassifier, asked: Subject, run: Run, joint: Joint, folde
     """
     ranks = joint.ranks
     leader = ranks.rank == 0
-    there, start = ranks.together(lambda: _standing(asked, folder) if leader else None)[0]
+    there, start = ranks.together(lambda: classifier_run.standing(folder, asked.content) if leader else None)[0]
     if not there:
         with together(ranks, run.device) as processes:
             _train(model, asked, run, joint, processes, folder, Path(start) if start else None)
@@ -46,14 +46,6 @@ def taught(model: VideoClassifier, asked: Subject, run: Run, joint: Joint, folde
     if leader:
         classifier_run.clear(folder)
     return dict(kept["record"])
-
-
-def _standing(asked: Subject, folder: Path) -> tuple[bool, str | None]:
-    """Return whether the classifier is there already, and the checkpoint to go on from."""
-    if classifier_run.finished(folder):
-        return True, None
-    start = classifier_run.begun(folder, asked.content)
-    return False, None if start is None else str(start.resolve())
 
 
 def _train(

@@ -57,7 +57,7 @@ def straight(data_root, tmp_path_factory):
     done = finish(data_root, folder, folder)
     assert done.returncode == 0, done.stderr
     found = lasting(rows(folder / "rows"))
-    assert [row["metric"] for row in found] == ["top1", "top5"]
+    assert [row["metric"] for row in found] == ["top1", "top5", "top1_constant"]
     return found, records(folder)
 
 

@@ -22,6 +22,7 @@ from sigma_bench.evaluators.samples import Lists
 from sigma_bench.evaluators.view_scores import Scores
 from sigma_bench.models.checkpoints import load_encoder
 from sigma_bench.models.fingerprint import fingerprint
+from sigma_bench.results import records
 from sigma_bench.spec import load
 from sigma_bench.train import state as states
 from sigma_bench.train import supervised
@@ -74,7 +75,7 @@ def straight(root, pool, encoder, tmp_path_factory):
 
 def test_an_evaluation_says_what_was_trained_and_how_it_was_tested(straight, root):
     found, folder = straight
-    assert set(found.metrics) == {"top1", "top1_missing_wrong", "top5", "top5_missing_wrong"}
+    assert set(found.metrics) == {"top1", "top1_missing_wrong", "top5", "top5_missing_wrong", "top1_constant"}
     assert found.metrics["top1"] == found.metrics["top1_missing_wrong"]
     right = found.samples["prediction"] == found.samples["label"]
     assert found.metrics["top1"] == pytest.approx(100 * right.mean())
@@ -314,7 +315,17 @@ def test_a_task_of_mean_class_accuracy_has_the_true_and_the_released_one():
     assert found["mean_class_acc_missing_wrong"] == pytest.approx(100 * (2 / 3 + 1 + 0) / 3)
     assert found["mean_class_cumulative_released"] == pytest.approx(100 * (2 / 3 + 3 / 4 + 4 * 3 / 5) / 6)
     assert "top5" in found
-    assert "mean_class_acc" not in classified.metrics(tested, labels, 6, False)
+    assert found["mean_class_acc_constant"] == pytest.approx(100 / 3)
+    by_sample = classified.metrics(tested, labels, 6, False)
+    assert "mean_class_acc" not in by_sample
+    assert by_sample["top1_constant"] == pytest.approx(60)  # three of five decoded samples are of one class
+
+
+def test_the_best_constant_answer_can_be_had_from_the_records(straight):
+    straight = straight[0]
+    labels = straight.samples["label"]
+    assert straight.metrics["top1_constant"] == pytest.approx(100 * (labels == labels.mode()[0]).mean())
+    assert records.read(straight.samples, "top1_constant", straight.metrics["top1_constant"]) is not None
 
 
 def test_an_accuracy_at_chance_is_diagnosed(straight, root, pool, tmp_path):

@@ -7,9 +7,12 @@ import pytest
 
 from sigma_bench.contracts import Run, UserError
 from sigma_bench.data.datasets.k400 import read
+from sigma_bench.data.decode.backends import pick
 from sigma_bench.data.decode.pool import DecodePool
+from sigma_bench.data.index import Index, Sample
 from sigma_bench.data.miniatures.k400 import write
 from sigma_bench.evaluators import classifier_run, finetune, samples
+from sigma_bench.evaluators.samples import Lists
 from sigma_bench.models.checkpoints import load_encoder
 from sigma_bench.spec import load
 
@@ -63,7 +66,8 @@ def test_a_list_of_ones_own_is_finetuned_on(listed, tmp_path, pool):
     root = listed([0, 1, 2, 0, 1, 2, 0, 1], [0, 1, 2, 2])
     found = evaluate(root, tmp_path, pool)
     assert (found.counts.n_decoded, found.selection["trained_on"]) == (4, 8)
-    assert set(found.metrics) == {"top1", "top1_missing_wrong"}  # of three classes five would always be right
+    # of three classes five would always be right
+    assert set(found.metrics) == {"top1", "top1_missing_wrong", "top1_constant"}
     task = load.task("finetune/k400", data="miniature", sets=list(SETS))
     assert not samples.read(task, Run("cpu", 0, root, tmp_path)).official
 
@@ -124,3 +128,31 @@ def test_real_videos_can_be_finetuned_on(shared, tmp_path, pool):
     )  # fmt: skip
     assert found.counts.n_decoded + len(found.samples[found.samples["error"].notna()]) == 4
     assert found.counts.n_decoded > 0
+
+
+def test_short_clips_one_frame_a_span_past_the_end_and_an_untested_class(videos, tmp_path, pool):
+    """As in Gym99: most clips are shorter than a window, one has a single frame; FX-S1 may lack a class in a test."""
+    root, count = tmp_path / "clips", 0
+    root.mkdir()
+    for number, video in enumerate(videos):
+        shutil.copy(video, root / f"{number}.mp4")
+        count = pick("auto").open(video).count
+
+    def index(split, *spans):
+        rows = [Sample(f"{n}", f"{n}.mp4", label, f"{n}", start, end) for n, (label, start, end) in enumerate(spans)]
+        return Index.build("spans", split, root, ("a", "b", "c"), rows)
+
+    train = index("train", (0, 0, 3), (1, 2, 3), (2, 0, count), (0, 1, count + 40), (1, 0, 4), (2, 3, 5))
+    test = index("test", (0, 0, 3), (1, count - 1, count + 40), (0, 2, 3), (1, count + 5, count + 9))
+    sets = ["clips.stride=4", "finetune.epochs=1", "finetune.warmup_epochs=0", "finetune.global_batch=4"]
+    task = load.task("severe/fx_s1", data="miniature", sets=sets)
+    run = Run("cpu", 0, None, tmp_path / "out", pool=pool, lists=Lists(train, test))
+    found = finetune.evaluate(load_encoder("random:nano")[0], task, run)
+    errors = found.samples["error"]
+    assert errors.notna().tolist() == [False, False, False, True]  # only a span that begins after the end is an error
+    assert f"{count}" in errors[3]
+    assert found.selection["trained_on"] == 6
+    assert found.selection["decoded"]["replaced"] == 0
+    right = (found.samples["prediction"] == found.samples["label"])[:3]
+    assert found.metrics["mean_class_acc"] == pytest.approx(50 * (right[[0, 2]].mean() + right[1]))  # of two classes
+    assert found.metrics["mean_class_acc_constant"] == 50

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import torch
@@ -22,12 +24,11 @@ from sigma_bench.evaluators.counting import tested, training
 from sigma_bench.evaluators.counting.frames import DEADLINE_S, JOB, Stretches
 from sigma_bench.evaluators.counting.inference import Rule
 from sigma_bench.evaluators.counting.lessons import Lessons, check, lessons
+from sigma_bench.evaluators.counting.taught import taught
+from sigma_bench.evaluators.together import all_processes, leads
 from sigma_bench.models.cycle_net import CycleNet
 from sigma_bench.models.fingerprint import fingerprint
-from sigma_bench.progress import say
 from sigma_bench.spec.task_counting import Counting as Settings
-from sigma_bench.train import state as states
-from sigma_bench.train.distributed import Processes
 
 TEST_ONLY = ("minimum_cycles", "weight", "save_every", "log_every")
 """Settings that a trained network does not depend on."""
@@ -37,7 +38,8 @@ def evaluate(encoder: Encoder, task: Any, run: Run) -> Evaluation:
     """Return the counting error of a network made of `encoder`, and one record a test video.
 
     The training lies in a folder of its own below `run.folder`; begun again it goes on exactly, and once it is over
-    only the test is made. `encoder` stays as it is.
+    only the test is made. `encoder` stays as it is. Every process of the evaluation calls this; what the first returns
+    counts.
 
     Args:
         encoder: A torch module; a copy of it is trained.
@@ -47,28 +49,42 @@ def evaluate(encoder: Encoder, task: Any, run: Run) -> Evaluation:
     Raises:
         UserError: The lists are missing, damaged or leave nothing to train or test on, the encoder cannot be trained
             so, or the training cannot go on.
+        OtherFailed: Another process cannot take part.
         Stopped: A signal asked for the end.
     """
     settings: Settings = task.counting
     lists = samples.read(task, run)
     check(task, lists)
-    size, processes = encoder.spec.image_size, Processes(device=run.device)
-    net = training.network(encoder, settings, run.seed, run.device)
-    with DecodePool(JOB, run.workers, deadline_s=DEADLINE_S) as pool:
+    size = encoder.spec.image_size
+    with (
+        all_processes(encoder, task, run, lists) as joint,
+        DecodePool(JOB, run.workers, deadline_s=DEADLINE_S) as pool,
+    ):
+        net = training.network(encoder, settings, run.seed, run.device)
         train, test = (Stretches(index, size, pool, run.device) for index in (lists.train, lists.test))
-        train.read()
+        joint.ranks.together(partial(train.read, silent=joint.ranks.rank > 0))
         found = lessons(train, settings.segments, settings.longest, run.seed)
+        content = _content(encoder, task, run, lists.train.sha256, train, found)
+        _same_videos(joint.ranks.gather([content["segments_sha256"], len(train.counts), train.first_error]))
         if not found.segments:
             raise UserError(f"{task.id}: no training video can be used; the first: {train.first_error}")
-        content = _content(encoder, task, run, lists.train.sha256, train, found)
         folder = classifier_run.place(run.folder, task.id, content, "counting")
-        with classifier_run.alone(folder):
-            record = _trained(net, found, train, task, run, processes, folder, content)
-        test.read()
+        with classifier_run.alone(folder) if leads(run) else nullcontext():
+            record = taught(net, found, train, task, run, joint, folder, content)
         rule = Rule(settings.minimum_cycles, settings.weight, settings.anchors)
-        counts = tested.counted(net, test, rule, run.device, settings.precision)
+        counts = tested.counted(net, test, rule, run.device, settings.precision, joint.ranks)
     marks = (*found.marks, *_marks(encoder, task, net))
     return tested.evaluation(lists, test, counts, found.counts, record, settings.precision, marks)
+
+
+def _same_videos(told: Sequence[Sequence[Any]]) -> None:
+    """Refuse that processes train on other parts; all come to the same judgement."""
+    for rank, (parts, decoded, error) in enumerate(told):
+        if parts != told[0][0]:
+            raise UserError(
+                f"process {rank} decoded {decoded} training videos, process 0 {told[0][1]}; the first that could not "
+                f"be decoded: {error if decoded < told[0][1] else told[0][2]}. All need the same files"
+            )
 
 
 def _content(
@@ -88,57 +104,6 @@ def _content(
         "device": torch.device(run.device).type,
     }
     return dict(json.loads(json.dumps(content)))
-
-
-def _trained(
-    net: CycleNet,
-    found: Lessons,
-    train: Stretches,
-    task: Any,
-    run: Run,
-    processes: Processes,
-    folder: Path,
-    content: dict[str, Any],
-) -> dict[str, Any]:
-    """Give `net` the weights of a training, and return what is to be known of it; what is done is not done again."""
-    if classifier_run.finished(folder):
-        kept = states.load(folder / classifier_run.RESULT)
-        say(f"{folder / classifier_run.RESULT}: trained already, only tested")
-        net.load_state_dict(kept["model"])
-        classifier_run.clear(folder)
-        return dict(kept["record"])
-    settings: Settings = task.counting
-    start = classifier_run.begun(folder, content)
-    planned = training.plan(settings, -(-len(found.segments) // settings.batch))
-    record = {
-        "videos": len(found.counts),
-        "segments": len(found.segments),
-        "epochs": settings.epochs,
-        "steps_at_most": planned.steps,
-        "batch": settings.batch,
-        "lr": settings.lr,
-    }
-    say(
-        f"{task.id}: {record['segments']} segments of {record['videos']} videos, {settings.epochs} epochs of at most "
-        f"{planned.steps_per_epoch} steps of {settings.batch}, rate {settings.lr:.3g}, in {folder}"
-        + (f", from {start.name}" if start else "")
-    )
-    training.train(
-        net,
-        found.segments,
-        train,
-        settings,
-        processes,
-        folder,
-        start,
-        seed=run.seed,
-        flip=task.views.flip,
-        title=task.id,
-        extra={"numbers": record},
-    )
-    classifier_run.finish(folder, {"model": net.state_dict(), "record": record})
-    classifier_run.clear(folder)
-    return record
 
 
 def _marks(encoder: Encoder, task: Any, net: CycleNet) -> list[str]:

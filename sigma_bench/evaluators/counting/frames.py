@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 
@@ -61,14 +62,35 @@ class Stretches:
         row, reason = next(iter(self.errors.items()), (None, "none has two repetitions"))
         return reason if row is None else f"{self.index.ids[row]}: {reason}"
 
-    def read(self, silent: bool = False) -> None:
-        """Decode every stretch once, and keep the first of them, as many as there is memory for."""
-        rows, title = range(self.index.count), f"frames of {self.index.name} {self.index.split}"
-        with Reporter(title, len(rows), "video", silent=silent) as reporter:
-            for row, frames in self._decoded(rows):
+    def read(self, rows: Sequence[int] | None = None, silent: bool = False) -> None:
+        """Decode stretches once, and keep the first of them, as many as there is memory for.
+
+        Args:
+            rows: Which ones; None: all.
+            silent: Say nothing of the progress.
+        """
+        wanted, title = range(self.index.count) if rows is None else rows, f"frames of {self.index.name}"
+        with Reporter(f"{title} {self.index.split}", len(wanted), "video", silent=silent) as reporter:
+            for done, (row, frames) in enumerate(self._decoded(wanted), 1):
                 if frames is not None:
                     self._keep(row, frames)
-                reporter.update(row + 1)
+                reporter.update(done)
+
+    def told(self) -> dict[str, Any]:
+        """Return what is known of the files, as plain values."""
+        return {
+            "counts": list(self.counts.items()),
+            "cut": self.cut,
+            "errors": list(self.errors.items()),
+            "decoders": dict(self.decoders),
+        }
+
+    def take(self, told: Sequence[Mapping[str, Any]]) -> None:
+        """Know of the files what each of several processes knows of its own ones."""
+        self.counts = {row: frames for part in told for row, frames in part["counts"]}
+        self.cut = sorted(row for part in told for row in part["cut"])
+        self.errors = dict(sorted((row, reason) for part in told for row, reason in part["errors"]))
+        self.decoders = sum((Counter(part["decoders"]) for part in told), Counter())
 
     def of(self, rows: Sequence[int]) -> dict[int, torch.Tensor]:
         """Return row -> frames (n, S, S, 3) of some stretches that can be decoded.

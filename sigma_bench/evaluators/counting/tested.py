@@ -10,6 +10,7 @@ import torch
 
 from sigma_bench.contracts import Evaluation
 from sigma_bench.data.cycle_windows import Windows
+from sigma_bench.data.ranks import Ranks
 from sigma_bench.evaluators import samples
 from sigma_bench.evaluators.counting.clips import clips_of
 from sigma_bench.evaluators.counting.frames import Stretches
@@ -27,28 +28,72 @@ ERROR, OBO, GUESS = "mean_count_error", "obo", "training_mean_error"
 the training list."""
 WINDOWS = 64
 """Windows of a forward pass."""
-VIDEOS = 32
-"""Videos that are counted together."""
+VIDEOS = 16
+"""Videos that are counted together, and by the same process."""
 
 
-def counted(net: CycleNet, stretches: Stretches, rule: Rule, device: str, precision: str) -> dict[int, Count]:
-    """Return row -> count of every video of a list that could be decoded.
+def counted(
+    net: CycleNet, stretches: Stretches, rule: Rule, device: str, precision: str, ranks: Ranks | None = None
+) -> dict[int, Count]:
+    """Return row -> count of every video of a list that can be decoded; every process calls this, and gets all.
+
+    Whole groups of videos are dealt out, so that on a CPU the counts are the same on any number of processes. What is
+    known of the files is known by `stretches` of all processes afterwards.
+
+    Args:
+        net: The network, put in evaluation mode.
+        stretches: The list, not read yet.
+        rule: What is particular to the data set.
+        device: Where the network is.
+        precision: Arithmetic of the network.
+        ranks: The processes; None: this one.
 
     Raises:
         FloatingPointError: The network says something that is no number.
+        OtherFailed: Another process could not do its part.
     """
     net.eval()
-    rows = sorted(stretches.counts)
+    ranks, count = ranks or Ranks(), stretches.index.count
+    groups = [range(first, min(first + VIDEOS, count)) for first in range(0, count, VIDEOS)]
+    mine = [groups[number] for number in ranks.share(len(groups))]
+
+    def work() -> dict[str, Any]:
+        stretches.read([row for group in mine for row in group], silent=ranks.rank > 0)
+        found = _counts(net, stretches, mine, rule, device, precision, silent=ranks.rank > 0)
+        return {"counts": [[row, *_plain(own)] for row, own in found.items()], "files": stretches.told()}
+
+    said = ranks.together(work)
+    stretches.take([part["files"] for part in said])
+    return {row: _count(plain) for part in said for row, *plain in part["counts"]}
+
+
+def _counts(
+    net: CycleNet, stretches: Stretches, groups: list[range], rule: Rule, device: str, precision: str, silent: bool
+) -> dict[int, Count]:
     found: dict[int, Count] = {}
-    with Reporter(f"counts of {stretches.index.name} {stretches.index.split}", len(rows), "video") as reporter:
-        for first in range(0, len(rows), VIDEOS):
-            some = rows[first : first + VIDEOS]
+    title, count = f"counts of {stretches.index.name} {stretches.index.split}", sum(map(len, groups))
+    with Reporter(title, count, "video", silent=silent) as reporter:
+        done = 0
+        for group in groups:
+            done += len(group)
+            some = [row for row in group if row in stretches.counts]
+            if not some:
+                continue
             frames = stretches.of(some)
             parts = [frames[row] for row in some]
             counts = count_videos([len(part) for part in parts], _Predictor(net, parts, device, precision), rule)
             found.update(zip(some, counts, strict=True))
-            reporter.update(len(found))
+            reporter.update(done)
     return found
+
+
+def _plain(count: Count) -> list[Any]:
+    return [int(count.repetitions), int(count.first_estimate), count.inverse_lengths.tolist(), int(count.positions)]
+
+
+def _count(plain: list[Any]) -> Count:
+    repetitions, first, inverse_lengths, positions = plain
+    return Count(repetitions, first, np.array(inverse_lengths, np.float64), positions)
 
 
 class _Predictor:

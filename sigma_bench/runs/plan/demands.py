@@ -15,6 +15,8 @@ from sigma_bench.spec.task import Task
 
 WINDOWS = 74
 """Windows that a test video is judged by in repetition counting."""
+HALF = 2
+"""Bytes of a number of the tokens that an attentive probe keeps."""
 Find = Callable[[str], Size]
 """Split -> length of the task's list."""
 
@@ -62,6 +64,19 @@ def _features(task: Task, encoder: Encoder, find: Find) -> tuple[Stage, ...]:
             )
         )
     return tuple(stages)
+
+
+def _tokens(task: Task, encoder: Encoder, find: Find) -> tuple[Stage, ...]:
+    """All tokens of both lists, those of the training list kept in half precision; the heads are not in the plan.
+
+    Where they have no room, the training list is seen anew in every epoch, which costs that many times as much.
+    """
+    spec = encoder.spec
+    tokens = spec.frames // spec.tubelet * (spec.image_size // spec.patch) ** 2
+    train, test = (
+        replace(stage, what=stage.what.replace("features", "tokens", 1)) for stage in _features(task, encoder, find)
+    )
+    return replace(train, written=train.shown * tokens * spec.embed_dim * HALF), replace(test, written=0)
 
 
 def _training(task: Task, encoder: Encoder, find: Find) -> tuple[Stage, ...]:
@@ -125,11 +140,12 @@ def _counted(task: Task, encoder: Encoder, find: Find) -> tuple[Stage, ...]:
     views = Views("segments_test", 1, 1, 1, "full", flip=False, seed=0)
     train, test = _splits(task)
     windows = c.epochs * find(train).count * c.segments * c.unroll
-    kept = checkpoints(encoder.spec.params) + encoder.spec.params * FLOAT
+    learns = c.trainable == "all"
+    kept = checkpoints(encoder.spec.params) * learns + encoder.spec.params * FLOAT
     name = task.dataset.name
     return (
         Stage(f"windows of {c.epochs} epochs of {name} {train}", name, train, find(train).count, views,
-              windows * c.passes, trains=True, written=kept, frames=frames, size=c.image_size),
+              windows * c.passes, trains=learns, written=kept, frames=frames, size=c.image_size),
         Stage(f"{WINDOWS} windows a video of {name} {test}", name, test, find(test).count, views,
               find(test).count * WINDOWS * c.passes, frames=frames, size=c.image_size),
     )  # fmt: skip
@@ -142,6 +158,7 @@ def _splits(task: Task) -> tuple[str, str]:
 DEMANDS: dict[str, Callable[[Task, Encoder, Find], tuple[Stage, ...]]] = {
     "linear": _features,
     "knn": _features,
+    "attentive": _tokens,
     "finetune": _training,
     "segmentation": _maps,
     "counting": _counted,

@@ -217,3 +217,10 @@ def test_official_lists_have_the_official_counts_and_hashes(official, name, trai
 def test_one_class_of_gym288_has_no_training_element(official):
     counts = class_counts(finegym.gym288(official, "train"))
     assert [c for c in counts.values() if not c] == [0]
+
+
+def test_gym99_is_divided_by_element_not_by_video(official):
+    train, val = (finegym.gym99(official, split) for split in ("train", "val"))
+    events = [{name.rpartition("_A_")[0] for name in index.ids} for index in (train, val)]
+    assert len(events[0] & events[1]) == 265
+    assert len({event[:11] for event in events[0]} & {event[:11] for event in events[1]}) == 39

@@ -1,6 +1,7 @@
 """Repetition counting as an evaluation: what it returns, an exact resume, and what becomes of bad input."""
 
 import shutil
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch.distributed import HashStore
 
 from sigma_bench.contracts import Run, UserError
 from sigma_bench.data.datasets import ucfrep
@@ -16,9 +18,12 @@ from sigma_bench.data.decode.pool import Result
 from sigma_bench.data.index import Index, Sample
 from sigma_bench.data.miniatures import ucfrep as miniature
 from sigma_bench.data.miniatures.video import encode
+from sigma_bench.data.ranks import Ranks
 from sigma_bench.data.stretch import load_stretch
 from sigma_bench.evaluators import classifier_run, samples
 from sigma_bench.evaluators.counting import evaluator, tested, training
+from sigma_bench.evaluators.counting.frames import Stretches
+from sigma_bench.evaluators.counting.inference import Rule
 from sigma_bench.evaluators.counting.objective import Counting
 from sigma_bench.evaluators.samples import Lists
 from sigma_bench.models.vit import VideoViT
@@ -192,6 +197,49 @@ def test_bf16_is_an_arithmetic_of_its_own(straight, data, tmp_path):
     found = evaluator.evaluate(encoder(), task("precision=bf16"), run(data, tmp_path))
     assert found.precision == "bf16"
     assert np.isfinite(found.metrics["mean_count_error"])
+
+
+def test_a_test_list_is_divided_and_every_process_knows_all_counts(straight, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(tested, "VIDEOS", 2)
+    torch.manual_seed(0)
+    net = training.network(encoder(), task().counting, 0, "cpu")
+    index = ucfrep.read(data / "ucfrep", "val")
+    table = index.table.to_pylist()
+    table[4]["path"] = "UCF-101/lost.avi"
+    index = replace(index, table=index.table.from_pylist(table, index.table.schema))
+
+    def count(ranks):
+        stretches = Stretches(index, 16, Here())
+        return tested.counted(net, stretches, Rule(2, 0.5), "cpu", "fp32", ranks), stretches
+
+    alone, known = count(Ranks())
+    assert sorted(alone) == [0, 1, 2, 3]
+    store, found = HashStore(), {}
+
+    def work(rank):
+        found[rank] = count(Ranks(rank, 3, store))
+
+    threads = [threading.Thread(target=work, args=(rank,)) for rank in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    for counts, stretches in found.values():
+        assert sorted(counts) == sorted(alone)
+        for row, own in counts.items():
+            assert own.repetitions == alone[row].repetitions
+            assert np.array_equal(own.inverse_lengths, alone[row].inverse_lengths)
+        assert (stretches.counts, stretches.errors, stretches.cut) == (known.counts, known.errors, known.cut)
+        assert stretches.decoders == known.decoders
+    assert len(found) == 3
+
+
+def test_processes_that_decode_other_training_videos_are_refused():
+    evaluator._same_videos([["a", 5, "none"], ["a", 5, "none"]])
+    with pytest.raises(
+        UserError, match=r"process 1 decoded 4 training videos, process 0 5; .*: v: gone\. All need the"
+    ):
+        evaluator._same_videos([["a", 5, "none"], ["b", 4, "v: gone"]])
 
 
 # Bad input
