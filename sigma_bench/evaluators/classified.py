@@ -69,10 +69,10 @@ def constant(labels_N: np.ndarray, ok_N: np.ndarray, by_class: bool) -> np.ndarr
 
     That answer is the most frequent class of the decoded test samples; by the mean over classes each is as good.
     """
-    there = np.bincount(labels_N[ok_N]) if ok_N.any() else np.zeros(1)
+    there = np.bincount(labels_N[ok_N], minlength=1)
     if by_class:
-        return np.full(len(labels_N), 100 / max(1, np.count_nonzero(there)))
-    return 100.0 * (labels_N == there.argmax())
+        return np.full(len(labels_N), 100 / max(1, int((there > 0).sum())))
+    return np.where(labels_N == there.argmax(), 100.0, 0.0)
 
 
 def records(tested: Scores, lists: Lists, by_class: bool) -> pd.DataFrame:

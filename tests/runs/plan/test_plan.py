@@ -57,6 +57,28 @@ def test_a_finetuning_shows_every_epoch_and_tests_every_view(encoder, tmp_path):
     assert chosen.videos == 101 * 8521
 
 
+def test_counting_shows_the_windows_of_both_lists(encoder, tmp_path):
+    train, test = demands.job(load.task("severe/ucf_rc"), encoder, tmp_path, None).stages
+    assert (train.videos, train.shown, train.trains) == (421, 2 * 100 * 421 * 10 * 11, True)
+    assert (test.videos, test.shown) == (105, 2 * 105 * 74)
+    frozen = demands.job(load.task("severe/ucf_rc", profile="frozen"), encoder, tmp_path, None).stages[0]
+    assert (frozen.trains, frozen.shown, frozen.written) == (False, train.shown, encoder.spec.params * 4)
+
+
+def test_an_attentive_probe_keeps_the_tokens_of_its_training_list(encoder, tmp_path):
+    train, test = demands.job(load.task("linear/ucf101", profile="attentive"), encoder, tmp_path, None).stages
+    tokens = encoder.spec.frames // 2 * (encoder.spec.image_size // 8) ** 2
+    assert train.written == train.shown * tokens * encoder.spec.embed_dim * 2
+    assert test.written == 0
+
+
+def test_every_task_of_severe_is_planned(encoder, tmp_path):
+    names = load.suite("severe").tasks
+    jobs = [demands.job(load.task(name), encoder, tmp_path, None) for name in names]
+    assert len(jobs) == 8
+    assert all(stage.shown > 0 for job in jobs for stage in job.stages)
+
+
 def test_the_slower_of_decoding_and_network_counts(encoder, tmp_path, monkeypatch):
     job = demands.job(load.task("linear/ucf101"), encoder, tmp_path, 3600)
     measured = Rates(lambda *_: encoder, "cpu", "fp32", 1, 0.1)
