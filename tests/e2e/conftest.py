@@ -33,14 +33,14 @@ def tiny_ucf101(tmp_path) -> Path:
 def cli(tmp_path):
     """Run `sigma-bench ...` in a process of its own, in an empty working directory."""
 
-    def run(*arguments, expect=0, env=None):
+    def run(*arguments, expect=0, env=None, timeout=300):
         done = subprocess.run(
             [sys.executable, "-m", "sigma_bench.cli", *map(str, arguments)],
             cwd=tmp_path,
             env={**os.environ, "OMP_NUM_THREADS": "1", "SIGMA_BENCH_CACHE": str(tmp_path / "cache"), **(env or {})},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=timeout,
             check=False,
         )
         assert done.returncode == expect, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
