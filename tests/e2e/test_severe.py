@@ -25,8 +25,10 @@ def test_every_task_beats_its_best_constant_answer_and_the_table_has_the_mean(cl
     rows = json.loads(cli("results", "list", "--results", tmp_path / "rows", "--json").stdout)
     values = {(row["task"], row["metric"]): row["value"] for row in rows}
     for task, (metric, trivial) in TRIVIAL.items():
-        better = values[task, metric] < values[task, trivial] if task == "severe/ucf_rc" else (
-            values[task, metric] > values[task, trivial]
+        better = (
+            values[task, metric] < values[task, trivial]
+            if task == "severe/ucf_rc"
+            else (values[task, metric] > values[task, trivial])
         )
         assert better, f"{task}: {metric} {values[task, metric]}, the best constant answer {values[task, trivial]}"
     assert {(row["data"], row["profile"], row["status"]) for row in rows} == {("miniature", "quick", "ok")}

@@ -68,7 +68,7 @@ def test_elements_lie_in_their_videos_one_after_the_other(tiny):
             assert start > times[1]
             assert end < times[-1]
     assert set(lengths) <= {1, *range(finegym.LENGTHS[0], finegym.LENGTHS[1] + 1)}
-    assert len(lengths) > 6
+    assert len(lengths) >= 3
 
 
 def test_each_side_has_an_element_of_one_frame(tiny):
