@@ -194,7 +194,7 @@ def validate(
 @app.command(epilog="Examples: sigma-bench verify | sigma-bench verify --golden DIR --device cuda --json")
 def verify(
     golden: Annotated[
-        Path | None, typer.Option(help="Folder of golden vectors; default: tests/golden of a checkout")
+        Path | None, typer.Option(help="Folder of golden vectors; default: those that came with the package")
     ] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
     as_json: AsJson = False,

@@ -1,4 +1,4 @@
-"""The wheel and the sdist carry the specs and the published values, and find them wherever they are installed."""
+"""The wheel and the sdist carry every file that a command reads, and find them wherever they are installed."""
 
 import os
 import subprocess
@@ -13,7 +13,13 @@ pytest.importorskip("build", reason="the package `build` (extra dev) makes the w
 pytest.importorskip("hatchling", reason="the package `hatchling` (extra dev) makes the wheel")
 
 CHECKOUT = Path(__file__).parents[2]
-SHIPPED = {"pretrain": "pretrain", "eval": "eval", "tasks": "tasks", "results/published": "published"}
+SHIPPED = {
+    "pretrain": "pretrain",
+    "eval": "eval",
+    "tasks": "tasks",
+    "results/published": "published",
+    "tests/golden": "golden",
+}
 CHECK = """
 import sys
 from pathlib import Path
@@ -28,7 +34,9 @@ assert load.task("controls/motion", data="miniature").dataset.relabel == "motion
 assert load.suite("quick").tasks and load.zoo().entries and load.layout()
 assert roots.find("published", "published.csv").stat().st_size > 10_000
 assert load.validate_all()[0] == [], load.validate_all()
-from sigma_bench.runs import report
+from sigma_bench.runs import report, verify
+assert verify.default_folder().is_relative_to(sys.argv[1]), verify.default_folder()
+assert verify.run(verify.default_folder(), only=["sinkhorn_single"])
 page, _, _ = report.page(report.Request(rows=Path("none"), figures=Path("none"), home=Path("none")))
 assert page.count("</script>") == 6, page.count("</script>")
 """
@@ -56,18 +64,20 @@ def wheel(built: Path) -> Path:
     return next(built.glob("*.whl"))
 
 
-def sources(folder: str, suffix: str = "") -> set[str]:
+def sources(folder: str) -> set[str]:
     """Files of the checkout under `folder`, caches left out."""
-    found = (path for path in (CHECKOUT / folder).rglob(f"*{suffix}") if path.is_file())
+    found = (path for path in (CHECKOUT / folder).rglob("*") if path.is_file())
     return {path.relative_to(CHECKOUT / folder).as_posix() for path in found if "__pycache__" not in path.parts}
 
 
 def test_the_wheel_holds_the_package_and_the_specs(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {f"sigma_bench/{name}" for name in sources("sigma_bench", ".py")} <= names
+    inside = {f"sigma_bench/{name}" for name in sources("sigma_bench")}
+    assert {".py", ".js", ".css", ".j2", ".txt"} <= {Path(name).suffix for name in inside}
+    assert not inside - names
     for folder, inside in SHIPPED.items():
         assert sources(folder), folder
-        assert {f"sigma_bench/_shipped/{inside}/{name}" for name in sources(folder)} <= names
+        assert not {f"sigma_bench/_shipped/{inside}/{name}" for name in sources(folder)} - names
 
 
 def test_the_wheel_installs_one_top_level_package_and_no_tests(wheel: Path) -> None:
@@ -78,16 +88,31 @@ def test_the_wheel_installs_one_top_level_package_and_no_tests(wheel: Path) -> N
 def test_the_sdist_holds_what_a_wheel_is_built_from(built: Path) -> None:
     with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    assert {"pyproject.toml", "README.md", "LICENSE"} <= names
-    for folder in (*SHIPPED, "tests", "sigma_bench"):
+    assert {"pyproject.toml", "README.md", "LICENSE", "Makefile", "mkdocs.yml", "constraints.txt"} <= names
+    for folder in (*SHIPPED, "tests", "sigma_bench", "docs", "benchmarks"):
         missing = {f"{folder}/{name}" for name in sources(folder)} - names
         assert not missing
     assert not [name for name in names if name.startswith((".git/", ".venv", "results/rows"))]
 
 
-def test_specs_are_found_by_an_installed_wheel_from_another_folder(wheel: Path, tmp_path: Path) -> None:
-    site, elsewhere = tmp_path / "site", tmp_path / "elsewhere"
-    elsewhere.mkdir()
+@pytest.fixture(scope="module")
+def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder into which the wheel was installed, without what it depends on."""
+    folder = tmp_path_factory.mktemp("site")
     pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--no-compile")
-    run(*pip, "--target", site, wheel, cwd=elsewhere)
-    run(sys.executable, "-c", CHECK, site, cwd=elsewhere, PYTHONPATH=str(site))
+    run(*pip, "--target", folder, wheel, cwd=folder)
+    return folder
+
+
+def test_what_commands_read_is_found_by_an_installed_wheel_from_another_folder(site: Path, tmp_path: Path) -> None:
+    run(sys.executable, "-c", CHECK, site, cwd=tmp_path, PYTHONPATH=str(site))
+
+
+@pytest.mark.slow
+def test_the_demonstration_runs_from_a_wheel_in_an_empty_folder(site: Path, tmp_path: Path) -> None:
+    said = run(sys.executable, "-m", "sigma_bench.cli", "demo", "--scale", "0.01", cwd=tmp_path, PYTHONPATH=str(site))
+    assert "Miniature (synthetic data; not comparable with the paper)" in said
+    for name in ("random:nano", "videomae", "sigma\\_mlp", "sigma\\_l2"):
+        assert f"| {name}" in said, said
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+    assert (tmp_path / "runs/demo/tables/T1.md").is_file()

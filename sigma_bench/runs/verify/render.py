@@ -12,20 +12,21 @@ from pathlib import Path
 from sigma_bench.contracts import UserError
 from sigma_bench.runs.verify.record import Record
 
-CHECKOUT = Path(__file__).parents[3] / "tests" / "golden"
+PACKAGE = Path(__file__).parents[2]
+PLACES = (PACKAGE / "_shipped" / "golden", PACKAGE.parent / "tests" / "golden")
+"""Golden vectors of an installed wheel, and of a checkout."""
 
 
 def default_folder() -> Path:
-    """Return the golden vectors of the checkout this package runs from.
+    """Return the golden vectors that came with this package.
 
     Raises:
-        UserError: It runs from an installation, which has none.
+        UserError: None came with it.
     """
-    if not CHECKOUT.is_dir():
-        raise UserError(
-            "golden vectors are part of a checkout (tests/golden), not of an installation: give --golden DIR"
-        )
-    return CHECKOUT
+    found = next((place for place in PLACES if place.is_dir()), None)
+    if found is None:
+        raise UserError(f"no golden vectors at {' or '.join(map(str, PLACES))}: give --golden DIR")
+    return found
 
 
 def as_json(records: Sequence[Record]) -> list[str]:
