@@ -1,41 +1,12 @@
-"""Every command that README and docs show is one that the command line takes, with options it has."""
+"""Every command that README and docs show is one that the command line takes; those that cost nothing are run."""
 
 import re
-import shlex
-from pathlib import Path
 
 import pytest
 import typer
 
-from sigma_bench.cli import app, spread
-
-CHECKOUT = Path(__file__).parents[1]
-PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
-MODULE = "-m sigma_bench.cli "
-
-
-def shown(text: str) -> list[str]:
-    """Return the lines of the code blocks of a page that begin with a command of ours, and those within sentences."""
-    blocks = re.findall(r"^```[a-z]*\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
-    lines = [line.strip() for block in blocks for line in re.sub(r"\\\n\s*", " ", block).splitlines()]
-    outside = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
-    lines += re.findall(r"`(sigma-bench [^`]+)`", outside)
-    return [line for line in lines if re.match(r"(sigma-bench|torchrun .*-m sigma_bench\.cli|make) ", f"{line} ")]
-
-
-def documented() -> list[tuple[str, str]]:
-    return [(page.name, line) for page in PAGES for line in dict.fromkeys(shown(page.read_text(encoding="utf-8")))]
-
-
-def arguments(line: str) -> list[str]:
-    words = shlex.split(line, comments=True)
-    return words[1:] if words[0] == "sigma-bench" else shlex.split(line.split(MODULE)[1], comments=True)
-
-
-def open_ended(line: str) -> bool:
-    """Whether a line names several commands or leaves words out (`list recipes|suites`, `...`)."""
-    return bool(re.search(r"\w\|\w|\.\.\.|…", line.partition(" #")[0]))
-
+from sigma_bench.cli import app, main, spread
+from tests.documented import CHECKOUT, TELLING, arguments, cheap, command_of, documented, furnish, here, open_ended
 
 OURS = [(page, line) for page, line in documented() if not line.startswith("make") and not open_ended(line)]
 
@@ -68,6 +39,31 @@ def test_the_command_line_takes_it(command, page, line):
     wrong = parse(command, arguments(line))
     named_only = type(wrong).__name__ in ("NoArgsIsHelpError", "MissingParameter") and len(arguments(line)) < 3
     assert wrong is None or named_only, f"{page}: {line}: {type(wrong).__name__}: {wrong}"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with a few rows and runs."""
+    folder = tmp_path_factory.mktemp("place")
+    furnish(folder)
+    return folder
+
+
+def test_those_that_cost_nothing_do_what_is_said(place, monkeypatch, capsys):
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("SIGMA_BENCH_CACHE", str(place / "cache"))
+    calls = {tuple(here(arguments(line), place)): line for _, line in OURS if cheap(arguments(line))}
+    wrong = []
+    for words, line in calls.items():
+        if len(words) > 1 and words[-1] in ("diff", "png", "decoders"):  # a name, not a call; takes seconds
+            continue
+        with pytest.raises(SystemExit) as stop:
+            main(list(words))
+        said = capsys.readouterr()
+        if (stop.value.code or 0) not in TELLING.get(command_of(words), (0,)) or not said.out.strip():
+            wrong.append((line, stop.value.code, said.err))
+    assert not wrong
+    assert len(calls) > 25
 
 
 def test_targets_of_make_exist():

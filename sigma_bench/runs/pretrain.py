@@ -103,13 +103,19 @@ def pretrain(request: Request) -> Path:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Keep a second process out of a run folder."""
+    """Keep a second process out of a run folder, and leave none behind that nothing was written to."""
+    made, lock = not folder.exists(), folder / ".lock"
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(folder / ".lock", timeout=0):
+        with FileLock(lock, timeout=0):
             yield
     except Timeout as error:
         raise UserError(f"{folder}: another process trains in it; wait for it, or give another --out") from error
+    except UserError:
+        if made and [*folder.iterdir()] == [lock]:
+            lock.unlink()
+            folder.rmdir()
+        raise
 
 
 def _lead(request: Request, recipe: Recipe, folder: Path, ranks: Ranks, device: str, beating: Heartbeat) -> Path:

@@ -73,6 +73,7 @@ def test_a_start_that_fails_does_not_occupy_the_folder(videos, tmp_path):
         file.write_bytes(b"junk")
     with pytest.raises(UserError, match="nothing to train on"):
         pretrain("videomae", out=tmp_path / "run", **common)
+    assert not (tmp_path / "run").exists()
     for file in folder.glob("*.avi"):
         (tmp_path / file.name).rename(file)
     assert pretrain("videomae", out=tmp_path / "run", **common).name == "step-0000002.pt"
