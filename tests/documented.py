@@ -31,6 +31,8 @@ PLACEHOLDERS = {
 }
 """Words in capitals that stand for what a user fills in, by command."""
 SHORT = ("train.steps=2", "train.warmup_steps=1", "train.log_every=1")
+ONE_EPOCH = ("train.epochs=1", "train.warmup_epochs=0", "train.log_every=1")
+"""Of a folder of videos, whose training is counted in epochs."""
 FEW = "16"
 """Samples of each list."""
 
@@ -99,27 +101,40 @@ def _matches(pattern: str, folder: Path) -> list[str]:
     return found
 
 
-def furnish(folder: Path) -> None:
-    """Write what documented commands read: rows of two systems with their samples, and run folders with logs."""
+def furnish(folder: Path, trained: Path | None = None) -> None:
+    """Write what documented commands read: rows of two systems with their samples, and run folders with logs.
+
+    Args:
+        folder: The working directory.
+        trained: A run folder that every run folder is a copy of, and whose checkpoint is that of the first system;
+            without it they hold a made-up log alone.
+    """
+    sums = ["1" * 64, "2" * 64]
+    if trained is not None:
+        sums[0] = next((trained / "checkpoints").glob("*.sha256")).read_text().split()[0]
     store = Store(folder / "results" / "rows")
     for number, name in enumerate(SYSTEMS):
         right = np.random.default_rng(number).random(200) < 0.6 - 0.2 * number
         row = Row(
             system=name, suite="quick", task="linear/ucf101", task_version=1, evaluator="linear", metric="top1",
-            settings_sha256="5" * 64, checkpoint_sha256=f"{number + 1}" * 64, data="miniature", status="ok",
+            settings_sha256="5" * 64, checkpoint_sha256=sums[number], data="miniature", status="ok",
             value=100 * float(right.mean()), n_expected=200, n_present=200, n_decoded=200,
         )  # fmt: skip
         samples = pd.DataFrame({"id": [f"v{i}" for i in range(200)], "label": 1, "prediction": right.astype(int)})
         path = store.write_samples(row.id, samples.assign(error=None))
         store.append("quick", [row.model_copy(update={"artifacts": {"samples": f"samples/{path.name}"}})])
-    for name in sorted({word for _, line in documented() for word in line.split() if re.match(r"RUN/|runs/", word)}):
+    for name in sorted({word for _, line in documented() for word in line.split() if re.match(r"RUN\b|runs/", word)}):
         place = folder / name.strip("`")
-        if place.name == "rows" and not place.exists():
+        if place.exists() or "checkpoints" in name or "*" in name:
+            continue
+        if place.name == "rows":
             shutil.copytree(store.folder, place)
-        elif place.name == "runs":
-            write_run(place / "sigma_mlp", 0, steps=5)
-        elif "checkpoints" not in name and "*" not in name and place.name != "rows":
-            write_run(place, 0, steps=5)
+            continue
+        run = place / "sigma_mlp" if place.name == "runs" else place
+        if trained is None:
+            write_run(run, 0, steps=5)
+        else:
+            shutil.copytree(trained, run)
 
 
 def with_option(words: list[str], option: str, *values: str) -> list[str]:
@@ -145,7 +160,7 @@ def reduced(words: list[str], checkpoint: str) -> list[str]:
     if command == "pretrain":
         words = with_option([word.replace("_every=100", "_every=2") for word in words], "--size", "nano")
         words = [word.replace("micro_batch=64", "micro_batch=16") for word in words]
-        words += [part for setting in SHORT for part in ("--set", setting)]
+        words += [part for setting in (SHORT if official else ONE_EPOCH) for part in ("--set", setting)]
         return with_option(words, "--data", "miniature") if official else words
     if command == "figures prototypes":
         words = with_option(words, "--teacher")
@@ -155,10 +170,11 @@ def reduced(words: list[str], checkpoint: str) -> list[str]:
     if command == "eval":
         if "--suite" in words:
             suite = words[words.index("--suite") + 1]
-            words = with_option(words, "--tasks", load.suite(suite).tasks[0])
+            words = with_option(words, "--tasks", load.suite(suite).tasks[-1])
         elif "--task" not in words:
             words = [*words, "--suite", "quick", "--tasks", "linear/ucf101"]
-        words = with_option(with_option(words, "--gpus"), "--as")
+        words = with_option(with_option(with_option(words, "--gpus"), "--as"), "--family")
+        words = with_option(words, "--results", "measured/rows")
         if "severe/ucf_rc" in words:
             words = [*with_option(words, "--profile"), "--set", "counting.epochs=1"]
         given = [one for one in values(words, "--ckpt") if Path(one).exists() or one.startswith("random:")]
@@ -168,7 +184,13 @@ def reduced(words: list[str], checkpoint: str) -> list[str]:
         words = with_option(words, *limits[command])
     if command == "data check":
         words = [*words, "--quick"]
-    return with_option(words, "--data", "miniature") if official else words
+    if not official or command in ("figures masks", "figures curves", "verify"):
+        return words
+    return (
+        words
+        if command == "figures prototypes" and "--data" not in words
+        else with_option(words, "--data", "miniature")
+    )
 
 
 def values(words: list[str], option: str) -> list[str]:
