@@ -30,7 +30,7 @@ PLACEHOLDERS = {
     "pretrain": {"ablations/NAME": "ablations/projection", "PROFILE": "mlp_wider"},
 }
 """Words in capitals that stand for what a user fills in, by command."""
-SHORT = ("train.steps=2", "train.warmup_steps=1", "train.log_every=1")
+SHORT = ("train.steps=2", "train.warmup_steps=1", "train.log_every=1", "train.save_every=2")
 ONE_EPOCH = ("train.epochs=1", "train.warmup_epochs=0", "train.log_every=1")
 """Of a folder of videos, whose training is counted in epochs."""
 FEW = "16"
