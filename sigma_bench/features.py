@@ -33,7 +33,7 @@ from sigma_bench.models.pooling import pool_tokens
 from sigma_bench.models.shortened import shortened
 from sigma_bench.progress import Reporter
 
-VERSION = 2
+VERSION = 3
 """Raised when the same request would give other numbers: part of the key of the cache."""
 SAMPLES = "samples.arrow"
 """The rows of the index, for other processes."""

@@ -15,6 +15,7 @@ from PIL import Image
 from sigma_bench.data import spans
 from sigma_bench.data.decode.interface import Frames
 from sigma_bench.data.decode.recent import recent
+from sigma_bench.data.decode.stills import unbroken
 
 CHUNK = 64 << 20
 """Bytes of full-size frames that are decoded at a time."""
@@ -47,9 +48,11 @@ def load_stretch(request: StretchRequest) -> tuple[list[Frames], dict[str, Any]]
         the file's end, so that it has fewer frames than the list says), `backend` (that read the file).
 
     Raises:
-        DecodeError: The file cannot be decoded.
+        DecodeError: The file cannot be decoded, or frames of a folder are absent.
         UserError: No frame of the stretch is in the file.
     """
+    if Path(request.path).is_dir() and (request.start, request.end) != (None, None):
+        unbroken(Path(request.path))
     reader = recent(request.backend).open(Path(request.path))
     try:
         span = spans.in_frames(request.path, reader.count, request.start, request.end)

@@ -88,7 +88,8 @@ def sample_views(result: Result, views: Views, spec: EncoderSpec, device: str) -
     for array, flip in zip(result.arrays, flips, strict=True):
         frames = torch.from_numpy(array).to(device)
         if views.box == "full":
-            made += transforms.test_crops(frames, spec.image_size, views.crops)
+            crops = transforms.test_crops(frames, spec.image_size, views.crops)
+            made += [crop.flip(-1) for crop in crops] if flip else crops
         else:
             made.append(transforms.to_clip(frames, spec.image_size, bool(flip)))
     return [clip.expand(-1, spec.frames, -1, -1) for clip in made] if views.sampling == STILL else made

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from sigma_bench.contracts import UserError
 from sigma_bench.data import subsets
 from sigma_bench.evaluators import frozen
 from sigma_bench.evaluators.frozen import Frozen
@@ -57,7 +58,12 @@ def chosen(
         row_of = dict(zip(usable.ids, rows.tolist(), strict=True))
         kept_rows, held_rows = (np.array([row_of[name] for name in part.ids]) for part in (kept, held))
         tried = fit(kept_rows, grid, seed)
-        guesses = zip(predict(tried, held_rows), finite(tried), strict=True)
+        guessed = predict(tried, held_rows)
+        if (guessed == NOT_SEEN).all():
+            raise UserError(
+                f"{task.id}: none of the {len(held_rows)} held-out samples could be read, so no setting can be chosen"
+            )
+        guesses = zip(guessed, finite(tried), strict=True)
         scores = [_score(guess, labels[held_rows]) if good else None for guess, good in guesses]
         best = int(np.argmax([-1.0 if score is None else score for score in scores]))
     final = fit(rows, [grid[best]], seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -10,7 +11,7 @@ from typing import Any
 import torch
 
 from sigma_bench.contracts import Encoder, Run, UserError
-from sigma_bench.data import subsets
+from sigma_bench.data import files, subsets
 from sigma_bench.data.index import Index
 from sigma_bench.data.miniatures.publish import generated
 from sigma_bench.data.views import STILL, Views
@@ -19,6 +20,9 @@ from sigma_bench.evaluators.samples import Lists
 from sigma_bench.evaluators.training import Lesson
 from sigma_bench.models.fingerprint import fingerprint
 from sigma_bench.spec.task_finetune import Finetune
+
+VERSION = 2
+"""Raised when the same training would give other weights: part of what its folder is known by."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +58,13 @@ def of(encoder: Encoder, task: Any, run: Run, lists: Lists) -> Subject:
         UserError: No training file is there, or the encoder cannot keep the task's time span.
     """
     settings: Finetune = task.finetune
-    present = lists.train.present()
+    only_tested = run.classifier is not None
+    present = lists.train if only_tested else lists.train.present()
     if present.count == 0:
         raise UserError(f"{task.id}: none of the {lists.train.count} training files is in {lists.train.root}")
     marks = [f"{lists.train.count - present.count} of {lists.train.count} training files missing"]
     marks = marks if present.count < lists.train.count else []
-    if task.dataset.per_class is not None:
+    if task.dataset.per_class is not None and not only_tested:
         if task.dataset.draws != 1:
             raise UserError(
                 f"{task.id}: dataset.draws is {task.dataset.draws}; a finetuning takes one draw of dataset.per_class "
@@ -67,9 +72,10 @@ def of(encoder: Encoder, task: Any, run: Run, lists: Lists) -> Subject:
             )
         present = subsets.per_class(present, task.dataset.per_class, run.seed)
     kept, judges = present, None
-    if settings.select == "held_out":
+    select = "last" if only_tested else settings.select
+    if select == "held_out":
         kept, judges = subsets.holdout(present, settings.holdout, run.seed)
-    elif settings.select == "paper_compat":
+    elif select == "paper_compat":
         judges = lists.test
     stride = frozen.stride_of(encoder, task)
     _, views = frozen.views_of(task, stride, run.seed)
@@ -90,9 +96,11 @@ def of(encoder: Encoder, task: Any, run: Run, lists: Lists) -> Subject:
 def _content(encoder: Encoder, lesson: Lesson, judges: Index | None, run: Run) -> dict[str, Any]:
     """Return what the trained weights depend on; the test list does only where it judges epochs, its views never."""
     content: dict[str, Any] = {
+        "version": VERSION,
         "weights": fingerprint(encoder),
         "spec": asdict(encoder.spec),
         "train_sha256": lesson.index.sha256,
+        "files_sha256": _sizes_sha256(lesson.index),
         "classes_sha256": lesson.index.classes_sha256,
         "generated": generated(lesson.index.root),
         "sampling": lesson.sampling,
@@ -107,3 +115,12 @@ def _content(encoder: Encoder, lesson: Lesson, judges: Index | None, run: Run) -
         content["judged_on"] = judges.sha256
     found: dict[str, Any] = json.loads(json.dumps(content))
     return found
+
+
+def _sizes_sha256(index: Index) -> str:
+    """Return a hash of the sizes of the files: a list may stay the same where its videos were repaired or replaced.
+
+    Times of change are left out, since a copy of the data has others.
+    """
+    sizes = [[path, files.stamp(index.root / path)[0]] for path in dict.fromkeys(index.table["path"].to_pylist())]
+    return hashlib.sha256(json.dumps(sizes).encode()).hexdigest()

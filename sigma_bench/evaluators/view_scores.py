@@ -65,7 +65,7 @@ def scores(
         aggregate: Puts the logits of a sample's views together.
 
     Raises:
-        ValueError: Logits are not finite.
+        FloatingPointError: Logits are not finite.
     """
     ranks = ranks or Ranks()
     if ranks.world == 1:
@@ -132,7 +132,9 @@ def _part(
                     clips += sample_views(result, views, spec, run.device)
                 if there:
                     logits = _logits(model, torch.stack(clips), run.device, precision)
-                    values.append(aggregate(logits.reshape(len(there), views.count, -1)))
+                    logits = logits.reshape(len(there), views.count, -1)
+                    _check_numbers(logits, [index.ids[row] for row in there], precision)
+                    values.append(aggregate(logits))
                     rows += there
                 reporter.update(min(first + size, len(mine)))
     finally:
@@ -142,6 +144,16 @@ def _part(
     classes = model.head.out_features
     found = np.concatenate(values) if values else np.zeros((0, classes))
     return np.array(rows, np.int64), found, errors, dict(decoders)
+
+
+def _check_numbers(logits_NVC: np.ndarray, names: list[str], precision: str) -> None:
+    good_N = np.isfinite(logits_NVC).all((1, 2))
+    if not good_N.all():
+        first = names[int(np.argmin(good_N))]
+        raise FloatingPointError(
+            f"the classifier gives NaN or infinite logits for {int((~good_N).sum())} of {len(names)} samples of a "
+            f"batch, the first {first}; its weights are damaged, or the precision {precision} is too low for it"
+        )
 
 
 def _merged(index: Index, parts: list[Part]) -> Scores:

@@ -105,7 +105,9 @@ class VideoClassifier(nn.Module):
 
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
         """Return the logits of normalised clips (B, 3, T, H, W): (B, classes)."""
-        logits: torch.Tensor = self.head(self.dropout(self.pooled(clips)))
+        pooled = self.dropout(self.pooled(clips))
+        with torch.autocast(clips.device.type, enabled=False):  # half precision would tie the scores of classes
+            logits: torch.Tensor = self.head(pooled.float())
         return logits
 
 

@@ -238,6 +238,11 @@ class Task(Spec):
             raise ValueError(f"evaluator {self.evaluator} trains nothing; leave out {what}")
         if (self.clips.sampling == "scattered") != (self.segmentation is not None):
             raise ValueError("clips.sampling scattered and the block segmentation go together: give both or neither")
+        if own and self.finetune is not None and self.views is not None and self.views.train != 1:
+            raise ValueError(
+                f"evaluator {self.evaluator} shows one new clip of a video an epoch; leave views.train at 1 "
+                "(finetune.repeats gives several)"
+            )
         if self.evaluator == "multilabel" and self.finetune is not None:
             check_multilabel(self.finetune)
         if self.options and not registry.origin("evaluators", self.evaluator):

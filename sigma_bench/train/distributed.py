@@ -129,7 +129,7 @@ def micro_batch(global_batch: int, asked: int | None, world: int, block: str = "
         fits = [n for n in range(1, global_batch + 1) if global_batch % n == 0]
         raise UserError(
             f"global_batch {global_batch} cannot be divided among {world} processes; start {_near(fits, world)} of "
-            "them, or state another global batch (--set {block}.global_batch=..., which is another recipe)"
+            f"them, or state another global batch (--set {block}.global_batch=..., which is another recipe)"
         )
     share = global_batch // world
     if asked is None:

@@ -79,3 +79,14 @@ def test_resizing_is_pillows_bilinear():
     into = np.zeros((20, 20, 3), np.uint8)
     letterbox(frame, into)
     assert np.array_equal(into[2:17], np.asarray(Image.fromarray(frame).resize((20, 15), Image.BILINEAR)))
+
+
+def test_a_folder_that_lacks_frames_is_refused_where_the_list_counts_frames(tmp_path):
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for number in range(1, 41):
+        if number not in (10, 11, 12):
+            Image.new("RGB", (32, 24), (number, 0, 0)).save(folder / f"image_{number:05d}.jpg")
+    with pytest.raises(DecodeError, match="frame 13 follows frame 9"):
+        load_stretch(StretchRequest(str(folder), 16, start=4, end=35))
+    assert len(load_stretch(StretchRequest(str(folder), 16))[0][0]) == 37

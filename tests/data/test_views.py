@@ -46,6 +46,16 @@ def test_each_clip_is_mirrored_as_was_drawn_for_it():
     assert not (mixed[1] == plain[1]).all()
 
 
+def test_a_whole_frame_of_training_is_mirrored_as_was_drawn_for_it():
+    whole = Views("dense_train", 2, 1, 3, "full", True, 7)
+    one, two = clip(), clip()[::-1]
+    plain = sample_views(decoded(one, two, flips=[False, False]), whole, SPEC, "cpu")
+    mixed = sample_views(decoded(one, two, flips=[False, True]), whole, SPEC, "cpu")
+    np.testing.assert_array_equal(mixed[0], plain[0])
+    np.testing.assert_array_equal(mixed[1], plain[1].flip(-1))
+    assert not (mixed[1] == plain[1]).all()
+
+
 def test_test_views_go_clip_by_clip_and_crop_by_crop():
     wide = [np.repeat(clip(), 3, axis=2) + number for number in (0, 1)]
     views = sample_views(decoded(*wide), TEST, SPEC, "cpu")

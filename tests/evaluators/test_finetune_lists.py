@@ -11,7 +11,7 @@ from sigma_bench.data.decode.backends import pick
 from sigma_bench.data.decode.pool import DecodePool
 from sigma_bench.data.index import Index, Sample
 from sigma_bench.data.miniatures.k400 import write
-from sigma_bench.evaluators import classifier_run, finetune, samples
+from sigma_bench.evaluators import classifier_run, finetune, samples, subject
 from sigma_bench.evaluators.samples import Lists
 from sigma_bench.models.checkpoints import load_encoder
 from sigma_bench.spec import load
@@ -70,6 +70,35 @@ def test_a_list_of_ones_own_is_finetuned_on(listed, tmp_path, pool):
     assert set(found.metrics) == {"top1", "top1_missing_wrong", "top1_constant"}
     task = load.task("finetune/k400", data="miniature", sets=list(SETS))
     assert not samples.read(task, Run("cpu", 0, root, tmp_path)).official
+
+
+def content_of(root, tmp_path, pool, classifier=None):
+    task = load.task("finetune/k400", data="miniature", sets=list(SETS))
+    run = Run("cpu", 0, root, tmp_path / "out", pool=pool, classifier=classifier)
+    return subject.of(load_encoder("random:nano")[0], task, run, samples.read(task, run))
+
+
+def test_videos_that_were_replaced_under_the_same_list_are_another_training(listed, tmp_path, pool):
+    root = listed([0, 1, 2, 0], [0, 1, 2])
+    before = content_of(root, tmp_path, pool).content
+    assert content_of(root, tmp_path, pool).content == before
+    video = root / "video_list" / "clips" / "clip 1.mp4"
+    video.write_bytes(video.read_bytes() + b"more")
+    assert content_of(root, tmp_path, pool).content != before
+
+
+def test_a_classifier_that_is_there_needs_no_training_videos(listed, tmp_path, pool):
+    root = listed([0, 1, 2, 0], [0, 1, 2])
+    for number in range(8):
+        (root / "video_list" / "clips" / f"clip {number}.mp4").unlink()
+    with pytest.raises(UserError, match="none of the 4 training files"):
+        content_of(root, tmp_path, pool)
+    assert not content_of(root, tmp_path, pool, classifier=object()).marks
+
+
+def test_several_views_of_training_are_refused():
+    with pytest.raises(UserError, match=r"leave views\.train at 1"):
+        load.task("finetune/k400", sets=["views.train=4"])
 
 
 def test_a_class_without_training_samples_is_a_mark(listed, tmp_path, pool):

@@ -30,6 +30,8 @@ from sigma_bench.models.cycle_net import CycleNet
 from sigma_bench.models.fingerprint import fingerprint
 from sigma_bench.spec.task_counting import Counting as Settings
 
+VERSION = 1
+"""Raised when the same training would give other weights: part of what its folder is known by."""
 TEST_ONLY = ("minimum_cycles", "weight", "save_every", "log_every")
 """Settings that a trained network does not depend on."""
 
@@ -95,6 +97,7 @@ def _content(
     content = {
         "weights": fingerprint(encoder),
         "spec": asdict(encoder.spec),
+        "version": VERSION,
         "train_sha256": list_sha256,
         "segments_sha256": hashlib.sha256(json.dumps(shown).encode()).hexdigest(),
         "generated": generated(train.index.root),

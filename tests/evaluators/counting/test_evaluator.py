@@ -25,6 +25,7 @@ from sigma_bench.evaluators.counting import evaluator, tested, training
 from sigma_bench.evaluators.counting.frames import Stretches
 from sigma_bench.evaluators.counting.inference import Rule
 from sigma_bench.evaluators.counting.objective import Counting
+from sigma_bench.evaluators.counting.tested import best_constant
 from sigma_bench.evaluators.samples import Lists
 from sigma_bench.models.vit import VideoViT
 from sigma_bench.results import records
@@ -112,6 +113,13 @@ def test_the_mean_of_the_training_list_is_a_metric_of_its_own(straight, data):
     truth = straight.samples["label"]
     assert straight.selection["training_mean"] == guess
     assert straight.metrics["training_mean_error"] == pytest.approx((np.abs(guess - truth) / truth).mean())
+
+
+def test_the_best_constant_is_the_least_wrong_one_of_the_training_list(straight):
+    assert best_constant([2, 2, 3, 20]) == 2
+    assert best_constant([4]) == 4
+    best, truth = straight.selection["best_constant"], straight.samples["label"]
+    assert straight.metrics["mean_count_error_constant"] == pytest.approx((np.abs(best - truth) / truth).mean())
 
 
 def test_a_shorter_clip_than_the_tasks_is_told(straight):
