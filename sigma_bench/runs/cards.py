@@ -54,11 +54,13 @@ def on_cards(
         0 all went well, 1 some did not, 2 none did.
 
     Raises:
-        UserError: The cards are no numbers, or no suite is named.
+        UserError: The cards are no numbers or not there, or no suite is named.
     """
     cards = numbers(gpus)
     if suite is None:
         raise UserError(f"--gpus {gpus} shares out the tasks of a suite; give --suite")
+    if start is None:
+        check(gpus, cards)
     found = load.suite(suite, specs=specs)
     tasks = chosen(found.tasks, [name.strip() for name in only if name.strip()], found.name)
     jobs: queue.Queue[tuple[str, str]] = queue.Queue()
@@ -107,6 +109,23 @@ def numbers(text: str) -> list[int]:
             raise UserError(f"--gpus {text}: expected numbers of cards, such as 0-7 or 0,2")
         found += range(int(match[1]), int(match[2] or match[1]) + 1)
     return list(dict.fromkeys(found))
+
+
+def check(gpus: str, cards: Sequence[int]) -> None:
+    """Refuse cards that this machine does not have.
+
+    Raises:
+        UserError: One of them is not there.
+    """
+    import torch
+
+    there = torch.cuda.device_count()
+    if lacking := [card for card in cards if card >= there]:
+        have = f"cards 0 to {there - 1}" if there else "no card that torch can use"
+        raise UserError(
+            f"--gpus {gpus}: this machine has {have}, asked for {', '.join(map(str, lacking))} too; name those it has, "
+            "or leave --gpus out"
+        )
 
 
 def _without(words: Sequence[str], options: Sequence[str]) -> list[str]:

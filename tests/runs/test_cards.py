@@ -93,3 +93,13 @@ def test_tasks_of_a_suite_are_chosen_by_id_or_last_part_in_its_order():
 def test_without_a_suite_there_is_nothing_to_share(tmp_path):
     with pytest.raises(UserError, match="give --suite"):
         run(tmp_path, lambda *_: 0, suite=None)
+
+
+def test_cards_that_are_not_there_are_refused(monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
+    cards.check("0-3", [0, 1, 2, 3])
+    with pytest.raises(UserError, match="has cards 0 to 3, asked for 4, 5 too"):
+        cards.check("2-5", [2, 3, 4, 5])
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    with pytest.raises(UserError, match="no card that torch can use"):
+        cards.check("0", [0])
