@@ -15,6 +15,7 @@ CKPTS ?= $(CKPT)
 RESULTS ?= results
 EVAL_ARGS ?=
 ARGS  ?=
+TESTERS ?= $(shell echo $$(( ( $$(getconf _NPROCESSORS_ONLN) * 3 + 1 ) / 2 )))
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-all check pretrain eval tables report compare docs clean
@@ -35,8 +36,8 @@ install: $(VENV)/.installed ## create .venv and install
 demo: install ## pretrain, probe and draw a table on the miniature, 3 seeds (some minutes)
 	$(RUN) demo $(ARGS)
 
-test: install ## the tests that take seconds, on every core
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not slow and not gpu" $(ARGS)
+test: install ## the tests that take seconds, on every core and half as many again: some only wait
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TESTERS) -m "not slow and not gpu" $(ARGS)
 
 test-all: install ## every test this machine can run
 	$(BIN)/python -m pytest $(ARGS)

@@ -94,7 +94,7 @@ def test_mistakes_end_with_one_message_and_exit_code_2(cli, arguments, said):
 
 def test_a_missing_checkpoint_fails_alone(cli, tmp_path, data_root):
     done = cli("eval", *QUICK, "--ckpt", "nothing.pth", "--ckpt", "random:nano:2", "--data-root", data_root, "--limit",
-               "40", "--set", "probe.epochs=2", expect=1)  # fmt: skip
+               "96", "--set", "probe.epochs=2", expect=1)  # fmt: skip
     assert "nothing.pth: no such file" in done.stderr
     assert len(rows(tmp_path / "results" / "rows")) == 3
 

@@ -9,6 +9,14 @@ import pytest
 from sigma_bench.train.signals import Noticed, ends_at_once, wish_to_stop
 
 
+@pytest.fixture(autouse=True)
+def _as_on_a_terminal():
+    """A shell that starts jobs in the background has them ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
 def test_a_notice_is_a_wish(number, capsys):
     before = signal.getsignal(number)
