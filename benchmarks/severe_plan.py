@@ -15,7 +15,8 @@ from sigma_bench.contracts import UserError
 from sigma_bench.models.flops import H200_PEAK, UTILISATION
 from sigma_bench.runs.plan import demands
 from sigma_bench.runs.plan.rates import flops
-from sigma_bench.runs.systems import Reading, candidate
+from sigma_bench.runs.reading import Reading
+from sigma_bench.runs.systems import candidate
 from sigma_bench.spec import load
 
 

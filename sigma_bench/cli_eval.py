@@ -84,8 +84,8 @@ def evaluate(
     """Evaluate checkpoints on a suite or on single tasks; one CSV row a number."""
     from sigma_bench.runs.cards import on_cards
     from sigma_bench.runs.evaluate import evaluate as run
+    from sigma_bench.runs.reading import Reading
     from sigma_bench.runs.request import Request
-    from sigma_bench.runs.systems import Reading
 
     only = [name.strip() for name in (tasks or "").split(",") if name.strip()]
     if frozen and profile is not None:
@@ -147,7 +147,7 @@ def features(
 ) -> None:
     """Write frozen features of videos to a Parquet file, one row a video; begun again it goes on where it was."""
     from sigma_bench.runs.feature_file import Request, write
-    from sigma_bench.runs.systems import Reading
+    from sigma_bench.runs.reading import Reading
 
     code = write(
         Request(

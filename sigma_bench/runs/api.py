@@ -20,9 +20,10 @@ from sigma_bench.runs.evaluate import lacks, root_of, tasks_of
 from sigma_bench.runs.machine import set_threads, torch_device
 from sigma_bench.runs.measure import evaluation_of, kept, key_of
 from sigma_bench.runs.periodic import untouched
+from sigma_bench.runs.reading import AS_STORED, Reading
 from sigma_bench.runs.request import Request
 from sigma_bench.runs.sized import sized
-from sigma_bench.runs.systems import AS_STORED, Candidate, Reading, candidate, of_encoder
+from sigma_bench.runs.systems import Candidate, candidate, of_encoder
 
 SUITE = "tasks"
 """The file of rows, that of the command without a suite."""

@@ -23,7 +23,8 @@ from sigma_bench.encoding import settled
 from sigma_bench.features import Features, Kind, extract_all
 from sigma_bench.progress import say
 from sigma_bench.runs.machine import decoder_versions, described, set_threads, torch_device
-from sigma_bench.runs.systems import AS_STORED, Reading, candidate
+from sigma_bench.runs.reading import AS_STORED, Reading
+from sigma_bench.runs.systems import candidate
 
 ROWS = 1024
 """Videos that are written at a time."""

@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from sigma_bench.contracts import UserError
+from sigma_bench.runs.reading import AS_STORED
 from sigma_bench.runs.request import Request
-from sigma_bench.runs.systems import AS_STORED, Candidate
+from sigma_bench.runs.systems import Candidate
 from sigma_bench.spec.task import Task
 
 

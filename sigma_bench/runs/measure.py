@@ -19,8 +19,9 @@ from sigma_bench.runs import outside, variants
 from sigma_bench.runs.done import present
 from sigma_bench.runs.machine import described
 from sigma_bench.runs.measured import rows_of
+from sigma_bench.runs.reading import AS_STORED, Reading
 from sigma_bench.runs.request import Request
-from sigma_bench.runs.systems import AS_STORED, Candidate, Reading
+from sigma_bench.runs.systems import Candidate
 from sigma_bench.spec import load
 from sigma_bench.spec.task import BLOCKS, Task
 

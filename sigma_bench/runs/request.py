@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sigma_bench.runs.systems import AS_STORED, Reading
+from sigma_bench.runs.reading import AS_STORED, Reading
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from sigma_bench.contracts import Encoder, EncoderSpec, UserError
 from sigma_bench.progress import say
 from sigma_bench.results.row import Row
 from sigma_bench.runs import fetch
+from sigma_bench.runs.reading import AS_STORED, Reading
 from sigma_bench.spec import load
 from sigma_bench.spec.zoo import Entry, Zoo
 from sigma_bench.train import folder
@@ -46,26 +47,6 @@ NO_MEASUREMENT: Mapping[str, Any] = {
     **{"metric": "-", "data": "custom", "status": "failed"},
 }
 """What makes a row of a description."""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How a checkpoint file is read beside its family and heads; None leaves it to the file (see `load_encoder`)."""
-
-    frames: int | None = None
-    image_size: int | None = None
-    positions: Any = None
-    weights: str | None = None
-    head: str | None = None
-    """"require": the classifier in the file is kept, and must be there; None drops it."""
-
-    @property
-    def asked(self) -> dict[str, Any]:
-        """What was asked for: it changes numbers."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
-
-
-AS_STORED = Reading()
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from sigma_bench.contracts import UserError
 from sigma_bench.results import comparison, comparison_text, paired, pairing, settings
 from sigma_bench.results.comparison import compare
 from sigma_bench.results.store import Store
-from sigma_bench.runs.systems import Reading
+from sigma_bench.runs.reading import Reading
 from sigma_bench.spec import load
 
 N = 60

@@ -3,9 +3,10 @@
 import pytest
 
 from sigma_bench.contracts import UserError
+from sigma_bench.runs.reading import Reading
 from sigma_bench.runs.request import Request
 from sigma_bench.runs.sized import sized
-from sigma_bench.runs.systems import Reading, candidate
+from sigma_bench.runs.systems import candidate
 from sigma_bench.spec import load
 
 

@@ -7,7 +7,8 @@ import torch
 
 from sigma_bench.contracts import UserError
 from sigma_bench.models.masked import masked_model
-from sigma_bench.runs.systems import Reading, candidate, progress
+from sigma_bench.runs.reading import Reading
+from sigma_bench.runs.systems import candidate, progress
 from sigma_bench.train import state
 
 SIZES = ("image_size", "patch", "frames", "tubelet", "depth", "heads")

@@ -18,7 +18,8 @@ from sigma_bench.runs.plan import demands, pretraining
 from sigma_bench.runs.plan.estimate import Cost, costs
 from sigma_bench.runs.plan.rates import STAND_IN, Rates, as_many
 from sigma_bench.runs.plan.sizes import Size, notes
-from sigma_bench.runs.systems import Reading, candidate
+from sigma_bench.runs.reading import Reading
+from sigma_bench.runs.systems import candidate
 from sigma_bench.spec import load
 
 ASSUMED = (
