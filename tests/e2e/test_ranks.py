@@ -53,6 +53,7 @@ def values(tmp_path, name):
     return sorted(path.read_bytes() for path in (tmp_path / name / "out").glob("features/*/*/values.npy"))
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_row_of_one_bit_by_bit(together, tmp_path, data_root):
     codes, said, one = together(1, "one", *settings(data_root))
     assert codes == [0], said
