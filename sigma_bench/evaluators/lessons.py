@@ -11,14 +11,14 @@ from sigma_bench.evaluators import classifier_run, training
 from sigma_bench.evaluators.epochs import Epochs
 from sigma_bench.evaluators.subject import Subject
 from sigma_bench.evaluators.together import Joint
+from sigma_bench.evaluators.trained_once import trained_once
 from sigma_bench.evaluators.view_scores import scores
 from sigma_bench.metrics.accuracy import top_k
 from sigma_bench.models.checkpoints import export
 from sigma_bench.models.checkpoints.classifier import LABEL_MAP
 from sigma_bench.models.classifier import VideoClassifier
 from sigma_bench.progress import say
-from sigma_bench.train import state as states
-from sigma_bench.train.distributed import Processes, together
+from sigma_bench.train.distributed import Processes
 from sigma_bench.train.log import NAME, read
 
 
@@ -31,21 +31,8 @@ def taught(model: VideoClassifier, asked: Subject, run: Run, joint: Joint, folde
         UserError: The folder is damaged, or the training cannot go on.
         Stopped: A signal asked for the end; what was trained is saved.
     """
-    ranks = joint.ranks
-    leader = ranks.rank == 0
-    there, start = ranks.together(lambda: classifier_run.standing(folder, asked.content) if leader else None)[0]
-    if not there:
-        with together(ranks, run.device) as processes:
-            _train(model, asked, run, joint, processes, folder, Path(start) if start else None)
-    elif leader:
-        say(f"{folder / classifier_run.RESULT}: trained already, only tested")
-    kept = states.load(folder / classifier_run.RESULT)
-    model.load_state_dict(kept["model"])
-    model.to(run.device)
-    ranks.barrier()
-    if leader:
-        classifier_run.clear(folder)
-    return dict(kept["record"])
+    train_it = partial(_train, model, asked, run, joint, folder)
+    return trained_once(model, folder, asked.content, joint.ranks, run.device, train_it)
 
 
 def _train(
@@ -53,8 +40,8 @@ def _train(
     asked: Subject,
     run: Run,
     joint: Joint,
-    processes: Processes,
     folder: Path,
+    processes: Processes,
     start: Path | None,
 ) -> None:
     """Train, and keep the classifier that is to be tested."""

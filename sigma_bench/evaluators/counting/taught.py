@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,11 @@ from sigma_bench.evaluators.counting import training
 from sigma_bench.evaluators.counting.frames import Stretches
 from sigma_bench.evaluators.counting.lessons import Lessons
 from sigma_bench.evaluators.together import Joint
+from sigma_bench.evaluators.trained_once import trained_once
 from sigma_bench.models.cycle_net import CycleNet
 from sigma_bench.progress import say
 from sigma_bench.spec.task_counting import Counting as Settings
-from sigma_bench.train import state as states
-from sigma_bench.train.distributed import Processes, together
+from sigma_bench.train.distributed import Processes
 
 
 def taught(
@@ -46,20 +47,8 @@ def taught(
         UserError: The folder is damaged, or the training cannot go on.
         Stopped: A signal asked for the end; what was trained is saved.
     """
-    ranks = joint.ranks
-    leader = ranks.rank == 0
-    there, start = ranks.together(lambda: classifier_run.standing(folder, content) if leader else None)[0]
-    if not there:
-        with together(ranks, run.device) as processes:
-            _train(net, found, train, task, run, joint, processes, folder, Path(start) if start else None)
-    elif leader:
-        say(f"{folder / classifier_run.RESULT}: trained already, only tested")
-    kept = states.load(folder / classifier_run.RESULT)
-    net.load_state_dict(kept["model"])
-    ranks.barrier()
-    if leader:
-        classifier_run.clear(folder)
-    return dict(kept["record"])
+    train_it = partial(_train, net, found, train, task, run, joint, folder)
+    return trained_once(net, folder, content, joint.ranks, run.device, train_it)
 
 
 def _train(
@@ -69,8 +58,8 @@ def _train(
     task: Any,
     run: Run,
     joint: Joint,
-    processes: Processes,
     folder: Path,
+    processes: Processes,
     start: Path | None,
 ) -> None:
     """Train, and keep the network."""
