@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import numpy as np
 
 from sigma_bench import registry
 from sigma_bench.contracts import Counts, Run, UserError
-from sigma_bench.data import roots, subsets
+from sigma_bench.data import files, roots, subsets
 from sigma_bench.data.datasets.known import taken_for_official
 from sigma_bench.data.index import Index
 
@@ -159,3 +161,12 @@ def never_shown(test: Index, shown_N: np.ndarray) -> str:
 def counts(index: Index, decoded: int) -> Counts:
     """Return how many samples the list names, how many are on disk, how many were decoded."""
     return Counts(index.count, index.count - len(index.missing()), decoded)
+
+
+def sizes_sha256(index: Index) -> str:
+    """Return a hash of the sizes of the files: a list may stay the same where its videos were repaired or replaced.
+
+    Times of change are left out, since a copy of the data has others.
+    """
+    sizes = [[path, files.stamp(index.root / path)[0]] for path in dict.fromkeys(index.table["path"].to_pylist())]
+    return hashlib.sha256(json.dumps(sizes).encode()).hexdigest()

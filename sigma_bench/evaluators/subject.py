@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -11,12 +10,12 @@ from typing import Any
 import torch
 
 from sigma_bench.contracts import Encoder, Run, UserError
-from sigma_bench.data import files, subsets
+from sigma_bench.data import subsets
 from sigma_bench.data.index import Index
 from sigma_bench.data.miniatures.publish import generated
 from sigma_bench.data.views import STILL, Views
 from sigma_bench.evaluators import frozen
-from sigma_bench.evaluators.samples import Lists
+from sigma_bench.evaluators.samples import Lists, sizes_sha256
 from sigma_bench.evaluators.training import Lesson
 from sigma_bench.models.fingerprint import fingerprint
 from sigma_bench.spec.task_finetune import Finetune
@@ -100,7 +99,7 @@ def _content(encoder: Encoder, lesson: Lesson, judges: Index | None, run: Run) -
         "weights": fingerprint(encoder),
         "spec": asdict(encoder.spec),
         "train_sha256": lesson.index.sha256,
-        "files_sha256": _sizes_sha256(lesson.index),
+        "files_sha256": sizes_sha256(lesson.index),
         "classes_sha256": lesson.index.classes_sha256,
         "generated": generated(lesson.index.root),
         "sampling": lesson.sampling,
@@ -115,12 +114,3 @@ def _content(encoder: Encoder, lesson: Lesson, judges: Index | None, run: Run) -
         content["judged_on"] = judges.sha256
     found: dict[str, Any] = json.loads(json.dumps(content))
     return found
-
-
-def _sizes_sha256(index: Index) -> str:
-    """Return a hash of the sizes of the files: a list may stay the same where its videos were repaired or replaced.
-
-    Times of change are left out, since a copy of the data has others.
-    """
-    sizes = [[path, files.stamp(index.root / path)[0]] for path in dict.fromkeys(index.table["path"].to_pylist())]
-    return hashlib.sha256(json.dumps(sizes).encode()).hexdigest()

@@ -18,7 +18,7 @@ from typing import Any
 from sigma_bench import registry
 from sigma_bench.contracts import Encoder, Run, Stopped, UserError
 from sigma_bench.data.ranks import OtherFailed, Ranks
-from sigma_bench.evaluators.samples import Lists
+from sigma_bench.evaluators.samples import Lists, sizes_sha256
 from sigma_bench.features import Helpers
 from sigma_bench.models.fingerprint import fingerprint
 from sigma_bench.train.heartbeat import Heartbeat
@@ -110,11 +110,18 @@ def _facts(encoder: Encoder, task: Any, run: Run, lists: Lists) -> dict[str, Any
     return {
         "weights": fingerprint(encoder),
         "settings": _digest(task),
-        "training list": lists.train.present().sha256,
+        **_trained_on(run, lists),
         "test list": lists.test.sha256,
         "seed": run.seed,
         "out": str(run.folder.resolve()),
     }
+
+
+def _trained_on(run: Run, lists: Lists) -> dict[str, str]:
+    """Return what tells training videos apart, in names and in what is in them; a classifier of a file needs none."""
+    needed = run.classifier is None
+    train = lists.train.present() if needed else lists.train
+    return {"training list": train.sha256, "size of training videos": sizes_sha256(train) if needed else ""}
 
 
 def _digest(task: Any) -> str:

@@ -40,7 +40,7 @@ def on_cards(
     same command goes on where it was. A task that fails stops no other.
 
     Args:
-        gpus: Numbers of the cards, `0-7` or `0,2,5`.
+        gpus: Numbers of the cards, `0-7` or `0,2,5`, among those that CUDA_VISIBLE_DEVICES names if it does.
         suite: Name of the suite.
         only: Tasks of it; empty: all.
         checkpoints: As on the command line.
@@ -83,7 +83,7 @@ def on_cards(
             log = logs / f"{_plain(task)}.{_plain(checkpoint)}.log"
             more = ["--ckpt", checkpoint, "--tasks", task, "--device", "cuda"]
             more += [] if seeds is None else ["--seeds", str(seeds)]
-            code = (start or _start)([*kept, *more], {"CUDA_VISIBLE_DEVICES": str(card)}, log)
+            code = (start or _start)([*kept, *more], {"CUDA_VISIBLE_DEVICES": visible(card)}, log)
             codes.append(code)
             how = f"{'done' if code == 0 else f'ended with {code}, see {log}'}, {time.perf_counter() - began:.0f} s"
             say(f"[{len(codes)}/{total}] card {card}: {task} of {checkpoint}: {how}")
@@ -126,6 +126,12 @@ def check(gpus: str, cards: Sequence[int]) -> None:
             f"--gpus {gpus}: this machine has {have}, asked for {', '.join(map(str, lacking))} too; name those it has, "
             "or leave --gpus out"
         )
+
+
+def visible(card: int) -> str:
+    """Return a card as the driver knows it; where CUDA_VISIBLE_DEVICES names some, cards are counted among these."""
+    given = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")]
+    return given[card] if card < len(given) and given[card] else str(card)
 
 
 def _without(words: Sequence[str], options: Sequence[str]) -> list[str]:

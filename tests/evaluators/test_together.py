@@ -1,6 +1,8 @@
 """Processes that do a task together: what they compare before, and what one that cannot take part does to others."""
 
+import shutil
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -96,6 +98,16 @@ def test_another_list_is_refused_by_all(root, tmp_path, monkeypatch):
     every = lists_of(root)
     found, _ = meet(root, tmp_path, monkeypatch, lists=Lists(every.train.select([0]), every.test))
     assert all("process 1 has another training list" in str(error) for error in found.values())
+
+
+def test_other_videos_under_the_same_list_are_refused_by_all(root, tmp_path, monkeypatch):
+    every = lists_of(root)
+    shutil.copytree(every.train.root, tmp_path / "copy")
+    copied = replace(every.train, root=tmp_path / "copy")
+    with copied.path(0).open("ab") as video:
+        video.write(b"more")
+    found, _ = meet(root, tmp_path, monkeypatch, lists=Lists(copied, every.test))
+    assert all("process 1 has another size of training videos" in str(error) for error in found.values())
 
 
 def test_another_command_line_is_told_to_the_first(root, tmp_path, monkeypatch):

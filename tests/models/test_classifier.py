@@ -116,3 +116,11 @@ def test_mistakes_are_told():
         VideoClassifier(Bare(), 5)
     with pytest.raises(UserError, match="Bare has none; set the layer decay to 1"):
         VideoClassifier(Bare(), 5, pool="cls").layer_of("encoder.weight")
+
+
+def test_logits_are_single_precision_whatever_the_arithmetic_before():
+    model = VideoClassifier(_vit(), 5).eval()
+    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+        logits, pooled = model(CLIPS), model.pooled(CLIPS)
+    assert logits.dtype == torch.float32
+    torch.testing.assert_close(logits, torch.nn.functional.linear(pooled.float(), model.head.weight, model.head.bias))

@@ -95,6 +95,13 @@ def test_without_a_suite_there_is_nothing_to_share(tmp_path):
         run(tmp_path, lambda *_: 0, suite=None)
 
 
+def test_cards_are_counted_among_those_that_are_visible(monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert cards.visible(1) == "1"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5, GPU-8d3f")
+    assert [cards.visible(card) for card in range(3)] == ["4", "5", "GPU-8d3f"]
+
+
 def test_cards_that_are_not_there_are_refused(monkeypatch):
     monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
     cards.check("0-3", [0, 1, 2, 3])

@@ -49,7 +49,8 @@ class DecordReader:
 
     decord numbers key frames in the order of decoding. Where that differs from the order of showing (open groups of
     pictures: much HEVC, MPEG-2, some H.264) each of its seeks, and each skip over a key frame, gives a neighbour of the
-    frame asked for, without an error. In such files every frame is read from the start, which is exact.
+    frame asked for, without an error. So it does where a key is no place to start at (`h264`). In such files every
+    frame is read from the start, which is exact.
     """
 
     backend = "decord"

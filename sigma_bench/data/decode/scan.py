@@ -14,6 +14,7 @@ import av
 import numpy as np
 from av.error import FFmpegError
 
+from sigma_bench.data.decode import h264
 from sigma_bench.data.decode.errors import DecodeError
 from sigma_bench.data.decode.interface import Seconds
 
@@ -46,8 +47,8 @@ class Scan:
         turn: Degrees by which a decoded picture is turned counter-clockwise to be shown: 0, 90, 180 or 270.
         times: Time stamps of the shown frames, ascending; empty where the container does not keep them reliably.
         keys: Where decoding can start, ascending.
-        splits: Frames marked as keys with which a part of the file begins whichever way it is ordered: all that is
-            decoded before is shown before, all that is decoded after is shown after.
+        splits: Frames at which decoding starts anew (of H.264 only an IDR) and with which a part of the file begins
+            whichever way it is ordered: all that is decoded before is shown before, all after is shown after.
         time_base: Seconds of a unit of `times`.
         rate: Average frames a second as the file states them; None where it does not.
     """
@@ -110,7 +111,9 @@ def scan(path: str | os.PathLike[str]) -> Scan:
     with container:
         shown: list[tuple[int | None, bool]] = []
         hidden: list[tuple[int | None, bool]] = []
+        anew: list[bool] = []
         first = None
+        codec, header = stream.codec_context.name, stream.codec_context.extradata
         try:
             for packet in container.demux(stream):
                 if packet.is_corrupt:
@@ -118,6 +121,8 @@ def scan(path: str | os.PathLike[str]) -> Scan:
                     raise DecodeError(path, f"cut short or damaged: {decodable(path)} frames{named} are decodable")
                 if packet.size:
                     (hidden if packet.is_discard else shown).append((packet.pts, packet.is_keyframe))
+                    if not packet.is_discard:
+                        anew.append(packet.is_keyframe and (codec != h264.NAME or h264.is_idr(bytes(packet), header)))
                 if first is None:
                     first = next(iter(packet.decode()), None)
         except FFmpegError as error:
@@ -138,7 +143,7 @@ def scan(path: str | os.PathLike[str]) -> Scan:
             turn=turn,
             times=times,
             keys=_keys(hidden + shown, times),
-            splits=_splits(shown, times),
+            splits=_splits([(pts, new) for (pts, _), new in zip(shown, anew, strict=True)], times),
             time_base=stream.time_base,
             rate=stream.average_rate,
         )
@@ -205,10 +210,10 @@ def _keys(packets: list[tuple[int | None, bool]], times: tuple[int, ...]) -> tup
 
 
 def _splits(packets: list[tuple[int | None, bool]], times: tuple[int, ...]) -> frozenset[int]:
-    """Return the places of the key frames before which the earliest frames, and only these, are decoded."""
+    """Return the places of the frames that start anew before which the earliest, and only these, are decoded."""
     found, latest = set(), None
-    for place, ((pts, is_key), time) in enumerate(zip(packets, times, strict=False)):
-        if is_key and pts == time and (latest is None or latest < time):
+    for place, ((pts, anew), time) in enumerate(zip(packets, times, strict=False)):
+        if anew and pts == time and (latest is None or latest < time):
             found.add(place)
         if pts is not None:
             latest = pts if latest is None else max(latest, pts)

@@ -152,6 +152,30 @@ def test_decord_reads_from_the_start_only_where_its_seeks_go_wrong(video, monkey
     assert bool(read) == from_the_start
 
 
+HALF_KEYS = {
+    "refresh_plain.mp4": ("intra-refresh=1:keyint=10:bframes=0", 36),
+    "refresh_plain.mkv": ("intra-refresh=1:keyint=10:bframes=0", 36),
+    "refresh_back.mkv": ("intra-refresh=1:keyint=10:bframes=2", 36),
+    "short_last_group.mp4": ("open-gop=1:keyint=5:bframes=3:b-adapt=0", 36),
+    "short_last_group_still.mp4": ("open-gop=1:keyint=5:bframes=3:b-adapt=0:scenecut=0", 36),
+    "short_last_group_long.mov": ("open-gop=1:keyint=5:bframes=3:b-adapt=0", 60),
+}
+"""H.264 whose keys are no refreshes: name -> settings of x264, frames."""
+
+
+@pytest.mark.parametrize("name", HALF_KEYS)
+@pytest.mark.parametrize("backend", ["decord", "pyav"])
+def test_keys_from_which_not_all_comes_out_right_are_not_sought(folder, name, backend):
+    params, count = HALF_KEYS[name]
+    path = folder / name
+    if not path.exists():
+        made.write(path, "libx264", {"x264-params": params}, frames=count, gop=250)
+    for index in range(count):
+        reader = pick(backend).open(path)
+        assert np.array_equal(reader.frames([index]), truth(path)[[index]]), f"another frame at {index}"
+        reader.close()
+
+
 @pytest.mark.parametrize("name", OTHER_COLOURS)
 def test_colours_of_ten_bit_and_interlaced_files_are_the_known_difference(video, name):
     path = video(name)
