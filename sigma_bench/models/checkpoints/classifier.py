@@ -52,7 +52,7 @@ def take(head: State, policy: HeadPolicy, dim: int, path: Path, label_map: objec
     if "head.weight" not in head:
         if policy == "require":
             raise UserError(
-                f"{path}: a classifier is required (head = 'require'), but it has no head.weight; name a finetuned file"
+                f"{path}: a classifier is required, but the file has none (no head.weight); name a finetuned file"
             )
         return None
     weight = head["head.weight"]
