@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from sigma_bench.results import intervals
 from sigma_bench.results.row import SETTING, Row
+from sigma_bench.results.stacks import Stack
 from sigma_bench.results.table import NOT_RUN, Cell, Footnotes
 
 FULL_PERCENT = 99
@@ -30,6 +31,7 @@ class Conditions(NamedTuple):
 
 
 _CONDITIONS = attrgetter(*Conditions._fields)
+_WHEN = attrgetter("measured_at")
 
 
 @dataclass(frozen=True)
@@ -52,17 +54,22 @@ def conditions_of(row: Row) -> Conditions:
     return Conditions._make(_CONDITIONS(row))
 
 
-def choose(rows: Iterable[Row]) -> Chosen:
+def choose(stacks: Sequence[Stack]) -> Chosen:
     """Return the rows that make the cell: of all conditions the unlimited, then highest version, then newest one."""
-    rows = list(rows)
-    valued = [row for row in rows if row.value is not None]
+    valued = [stack for stack in stacks if stack[0].status != "failed"]
     if not valued:
-        newest = max(rows, key=lambda row: row.measured_at, default=None)
+        newest = max((row for stack in stacks for row in stack), key=_WHEN, default=None)
         return Chosen((), failed=newest)
-    best = max(valued, key=lambda row: (row.limit is None, row.limit or 0, row.task_version, row.measured_at))
+    best = max(valued, key=_preferred)[0]
     under = conditions_of(best)
-    kept = tuple(row for row in valued if _CONDITIONS(row) == under and row.step == best.step)
-    return Chosen(kept, left_out=len(valued) - len(kept))
+    alike = [stack for stack in valued if _CONDITIONS(stack[0]) == under and stack[0].step == best.step]
+    kept = tuple(row for stack in alike for row in stack)
+    return Chosen(kept, left_out=sum(map(len, valued)) - len(kept))
+
+
+def _preferred(stack: Stack) -> tuple[bool, int, int, str]:
+    first = stack[0]
+    return first.limit is None, first.limit or 0, first.task_version, max(map(_WHEN, stack))
 
 
 def reference(column: Iterable[Chosen]) -> Conditions | None:

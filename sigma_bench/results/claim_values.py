@@ -11,6 +11,7 @@ from sigma_bench.results import cells, matching
 from sigma_bench.results.cells import Chosen, Conditions
 from sigma_bench.results.published import Published, Value
 from sigma_bench.results.row import Row
+from sigma_bench.results.stacks import stacked
 from sigma_bench.results.table import Footnotes
 from sigma_bench.spec.layout import Column, Layout
 from sigma_bench.spec.zoo import Entry
@@ -165,7 +166,7 @@ class Measured:
         if found is None:
             reason = matching.not_to_be_had(self.book.first(table, number), self.zoo) if not own else ""
             return Cell(None, reason or "not measured")
-        chosen = cells.choose(found)
+        chosen = cells.choose(stacked(found))
         return self._complete(chosen, column)
 
     @staticmethod

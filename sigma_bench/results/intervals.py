@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from sigma_bench.results.row import Row
 from sigma_bench.results.stats import CONFIDENCE
@@ -62,7 +62,7 @@ def seeds_half_width(values: Sequence[float], confidence: float = CONFIDENCE) ->
 @lru_cache
 def _quantile(confidence: float, freedom: int) -> float:
     """Return Student's two-sided quantile; tables ask for a few of them a thousand times."""
-    return float(student.ppf((1 + confidence) / 2, freedom))
+    return float(stdtrit(freedom, (1 + confidence) / 2))
 
 
 def of_mean(value: float, parts: Sequence[tuple[float, Ends | None]]) -> Ends | None:

@@ -11,8 +11,9 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import _lru_cache_wrapper, lru_cache
+from itertools import compress
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -147,6 +148,8 @@ def row_of(by_name: Mapping[str, str]) -> Row:
             return row
     except (ValueError, RecursionError):
         pass  # said below, by the whole row's validation
+    if not by_name.get("measured_at"):
+        raise Damage("measured_at: no such column above this line, and it tells which of two rows counts")
     present = [name for name in COLUMNS if name in by_name and (name in _TEXT or by_name[name] != "")]
     try:
         return Row.model_validate({name: _value(name, by_name[name]) for name in present})
@@ -158,14 +161,22 @@ def row_of(by_name: Mapping[str, str]) -> Row:
         raise Damage(f"not a value: {error}") from error
 
 
+def _kind(name: str) -> Any:
+    field = Row.model_fields[name]
+    return Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+
+
+def _validator(kind: Any) -> Callable[[Any], Any]:
+    return TypeAdapter[Any](kind, config=ConfigDict(strict=True, allow_inf_nan=False)).validate_python
+
+
 def _reader(name: str) -> _lru_cache_wrapper[Any]:
     """Return the function from a cell to the validated value of column `name`; it remembers what it has read.
 
     Most cells of a column are like others, so validating each different one once costs a tenth of validating rows.
     """
     field = Row.model_fields[name]
-    kind: Any = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
-    validate = TypeAdapter[Any](kind, config=ConfigDict(strict=True, allow_inf_nan=False)).validate_python
+    validate = _validator(_kind(name))
 
     def read(cell: str | None) -> Any:
         if cell is None or (cell == "" and name not in _TEXT):
@@ -177,14 +188,23 @@ def _reader(name: str) -> _lru_cache_wrapper[Any]:
     return lru_cache(256 if name in _JSON else 4096)(read)
 
 
-def known(name: str, cell: str) -> Any:
-    """Return the value of a cell that was validated before; text and JSON need no more than to be spelled out."""
-    if name in _TEXT:
-        return _value(name, cell)
-    if name in _JSON and cell:
-        found = _value(name, cell)
-        return tuple(found) if isinstance(found, list) else found
-    return READ[name].__wrapped__(cell)
+def read_all(name: str, cells: Sequence[str]) -> list[Any]:
+    """Return the validated values of cells of one column.
+
+    Raises:
+        ValueError: One does not fit the column.
+    """
+    held = [bool(cell) or name in _TEXT for cell in cells]
+    values = iter(_READ_ALL[name]([_value(name, cell) for cell in compress(cells, held)]))
+    return [next(values) if there else READ[name](cell) for there, cell in zip(held, cells, strict=True)]
+
+
+def known(name: str, cells: Sequence[str]) -> list[Any]:
+    """Return the values of cells that were validated before; text and JSON need no more than to be spelled out."""
+    if name not in _TEXT | _JSON:
+        return list(map(READ[name].__wrapped__, cells))
+    found: list[Any] = [_value(name, cell) if cell else READ[name](cell) for cell in cells]
+    return [tuple(value) for value in found] if name == "marks" else found
 
 
 def _value(name: str, cell: str) -> object:
@@ -204,3 +224,4 @@ def _refuse(constant: str) -> None:
 _DECODER = json.JSONDecoder(parse_constant=_refuse)
 READ = {name: _reader(name) for name in COLUMNS}
 """Column -> the function from its cell (None: the column is absent) to the validated value."""
+_READ_ALL = {name: _validator(list[_kind(name)]) for name in COLUMNS}  # type: ignore[misc]

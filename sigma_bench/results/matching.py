@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from sigma_bench.results.published import Published, Value
@@ -142,10 +143,19 @@ def same_views(row: Row, stated: str | None) -> bool:
 
 def overridden(row: Row) -> list[str]:
     """Return the settings of the task that were overridden, as `KEY=VALUE`."""
-    return [mark.removeprefix(SETTING) for mark in row.marks if mark.startswith(SETTING)] if row.marks else []
+    return _settings(row.marks)
+
+
+def _settings(marks: tuple[str, ...]) -> list[str]:
+    return [mark.removeprefix(SETTING) for mark in marks if mark.startswith(SETTING)]
 
 
 def protocol_name(row: Row) -> str:
     """Return the name of the row's own protocol, for the heading of its block."""
-    name = f"{row.evaluator}, profile {row.profile}" if row.profile else row.evaluator
-    return ", ".join([name, *overridden(row)])
+    return _named(row.evaluator, row.profile, row.marks)
+
+
+@lru_cache
+def _named(evaluator: str, profile: str, marks: tuple[str, ...]) -> str:
+    name = f"{evaluator}, profile {profile}" if profile else evaluator
+    return ", ".join([name, *_settings(marks)])

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sigma_bench.results import cell_text, cells, derived, matching
 from sigma_bench.results.row import Data, Row
+from sigma_bench.results.stacks import Stack
 from sigma_bench.results.table import NOTHING, Block, Cell, Head, Line, Table
 from sigma_bench.spec.layout import Beside, Column, Layout
 from sigma_bench.spec.suite import Suite
@@ -18,46 +19,46 @@ TITLES: dict[Data, str] = {
 FIRST_SYSTEM = "random"
 
 
-def build(rows: Sequence[Row], layout: Layout, data: Data) -> list[Table]:
-    """Return one table for each folder of tasks that has rows of `data`; `rows` must be the latest of their keys."""
-    families: dict[str, list[Row]] = {}
-    for row in rows:
-        if row.data == data:
-            families.setdefault(row.task.partition("/")[0], []).append(row)
+def build(stacks: Sequence[Stack], layout: Layout, data: Data) -> list[Table]:
+    """Return one table for each folder of tasks that has rows of `data`; they must be the latest of their keys."""
+    families: dict[str, list[Stack]] = {}
+    for stack in stacks:
+        if stack[0].data == data:
+            families.setdefault(stack[0].task.partition("/")[0], []).append(stack)
     return [
         _table(f"{data}_{family}", TITLES[data], f"Tasks of {family}/.", members, layout)
         for family, members in sorted(families.items())
     ]
 
 
-def suites(rows: Iterable[Row], layout: Layout, data: Data, known: Mapping[str, Suite]) -> list[Table]:
+def suites(stacks: Iterable[Stack], layout: Layout, data: Data, known: Mapping[str, Suite]) -> list[Table]:
     """Return one table for each suite whose tasks have rows of `data`, whichever suite they were measured in.
 
     A measurement is made once and then skipped by every other suite, so the suite a row names does not tell to which
     it belongs. A suite that no row names is left out where others show all of its tasks that were measured. Rows whose
     tasks are in none stand under the suite that they name. The suite with most measured tasks comes first.
     """
-    by_task: dict[str, list[Row]] = {}
-    for row in rows:
-        if row.data == data:
-            by_task.setdefault(row.task, []).append(row)
-    named = {row.suite for members in by_task.values() for row in members}
+    by_task: dict[str, list[Stack]] = {}
+    for stack in stacks:
+        if stack[0].data == data:
+            by_task.setdefault(stack[0].task, []).append(stack)
+    named = {stack[0].suite for members in by_task.values() for stack in members}
     tasks = {name: [task for task in suite.tasks if task in by_task] for name, suite in known.items()}
     found, shown = {}, set[str]()
     for name in sorted(known, key=lambda name: (name not in named, -len(tasks[name]), name)):
         if tasks[name] and (name in named or not shown.issuperset(tasks[name])):
-            found[name] = [row for task in tasks[name] for row in by_task[task]]
+            found[name] = [stack for task in tasks[name] for stack in by_task[task]]
             shown.update(tasks[name])
-    for row in (row for task, members in by_task.items() if task not in shown for row in members):
-        found.setdefault(row.suite, []).append(row)
+    for stack in (stack for task, members in by_task.items() if task not in shown for stack in members):
+        found.setdefault(stack[0].suite, []).append(stack)
     return [
         _table(f"{data}_suite_{name}", f"Suite {name}", known[name].title if name in known else "", members, layout)
         for name, members in found.items()
     ]
 
 
-def _table(name: str, title: str, caption: str, rows: Sequence[Row], layout: Layout) -> Table:
-    places = places_of(rows, layout)
+def _table(name: str, title: str, caption: str, stacks: Sequence[Stack], layout: Layout) -> Table:
+    places = places_of((stack[0] for stack in stacks), layout)
     followed = _followed(places, layout)
     places += [(column.key, column.metric) for column, _ in followed]
     columns = [_column(task, metric, layout) for task, metric in places]
@@ -67,13 +68,14 @@ def _table(name: str, title: str, caption: str, rows: Sequence[Row], layout: Lay
         for (task, metric), column in zip(places, columns, strict=True)
     )
     table = Table(name, title, caption, ("System",), heads)
-    shown = [row for row in rows if (row.task, row.metric) in places]
+    asked = set(places)
+    shown = [stack for stack in stacks if (stack[0].task, stack[0].metric) in asked]
     for protocol, members in sorted(_protocols(shown).items()):
         block = _block(protocol, members, places, columns, table)
         for column, others in followed:
             _follow(block, column, others, places, table)
         table.blocks.append(block)
-    for beside, under, members in _beside(rows, places, layout):
+    for beside, under, members in _beside(stacks, places, layout):
         for protocol, of in sorted(_protocols(members).items()):
             table.blocks.append(_block(f"{protocol}; {beside.label}", of, under, columns, table))
     counts = {cell.count for block in table.blocks for line in block.lines for cell in line.cells if cell.count}
@@ -101,26 +103,26 @@ def _column(task: str, metric: str, layout: Layout) -> Column | None:
     return next((column for column in columns if column.key == task), columns[0] if columns else None)
 
 
-def _protocols(rows: Sequence[Row]) -> dict[str, list[Row]]:
+def _protocols(stacks: Sequence[Stack]) -> dict[str, list[Stack]]:
     """Return the rows by their protocol; evaluators of one profile that share no task are one protocol."""
-    found: dict[str, list[Row]] = {}
-    for row in rows:
-        found.setdefault(matching.protocol_name(row), []).append(row)
-    joined: dict[tuple[str, ...], dict[str, list[Row]]] = {}
+    found: dict[str, list[Stack]] = {}
+    for stack in stacks:
+        found.setdefault(matching.protocol_name(stack[0]), []).append(stack)
+    joined: dict[tuple[str, ...], dict[str, list[Stack]]] = {}
     for members in found.values():
-        first = members[0]
+        first = members[0][0]
         joined.setdefault((first.profile, *matching.overridden(first)), {}).setdefault(first.evaluator, []).extend(
             members
         )
-    protocols: dict[str, list[Row]] = {}
+    protocols: dict[str, list[Stack]] = {}
     for parts in joined.values():
-        tasks = [{row.task for row in members} for members in parts.values()]
+        tasks = [{stack[0].task for stack in members} for members in parts.values()]
         if sum(map(len, tasks)) > len(set().union(*tasks)):
-            protocols |= {matching.protocol_name(members[0]): members for members in parts.values()}
+            protocols |= {matching.protocol_name(members[0][0]): members for members in parts.values()}
             continue
-        first = next(iter(parts.values()))[0]
+        first = next(iter(parts.values()))[0][0]
         name = matching.protocol_name(first).replace(first.evaluator, " and ".join(sorted(parts)), 1)
-        protocols[name] = [row for members in parts.values() for row in members]
+        protocols[name] = [stack for members in parts.values() for stack in members]
     return protocols
 
 
@@ -147,35 +149,39 @@ def _follow(
 
 
 def _beside(
-    rows: Sequence[Row], places: Sequence[tuple[str, str]], layout: Layout
-) -> Iterator[tuple[Beside, list[tuple[str, str]], list[Row]]]:
+    stacks: Sequence[Stack], places: Sequence[tuple[str, str]], layout: Layout
+) -> Iterator[tuple[Beside, list[tuple[str, str]], list[Stack]]]:
     """Yield the further metrics of the columns' tasks, their places under the columns, and their rows."""
+    measured = {(stack[0].task, stack[0].metric) for stack in stacks}
     for printed in layout.tables.values():
         keys = {(column.key, column.metric) for column in printed.columns} & set(places)
         for beside in printed.beside:
             others = [
                 (task, beside.metric if (task, metric) in keys and beside.of(task) else "") for task, metric in places
             ]
-            if members := [row for row in rows if (row.task, row.metric) in others]:
-                yield beside, others, members
+            if asked := measured.intersection(others):
+                yield beside, others, [stack for stack in stacks if (stack[0].task, stack[0].metric) in asked]
 
 
 def _block(
     protocol: str,
-    rows: Sequence[Row],
+    stacks: Sequence[Stack],
     places: Sequence[tuple[str, str]],
     columns: Sequence[Column | None],
     table: Table,
 ) -> Block:
-    systems: dict[str, list[Row]] = {}
-    for row in sorted(rows, key=lambda row: row.measured_at):
-        systems.setdefault(_label(row), []).append(row)
-    floors = {name for name, own in systems.items() if own[0].family == matching.FLOOR}
+    systems: dict[str, dict[tuple[str, str], list[Stack]]] = {}
+    floors = set()
+    for stack in sorted(stacks, key=lambda stack: min(row.measured_at for row in stack)):
+        row = stack[0]
+        name = _label(row)
+        if name not in systems:
+            systems[name] = {}
+            if row.family == matching.FLOOR:
+                floors.add(name)
+        systems[name].setdefault((row.task, row.metric), []).append(stack)
     ordered = sorted(systems, key=lambda name: (name in floors, not name.startswith(FIRST_SYSTEM)))
-    chosen = {
-        name: [cells.choose(r for r in systems[name] if (r.task, r.metric) == place) for place in places]
-        for name in ordered
-    }
+    chosen = {name: [cells.choose(systems[name].get(place, ())) for place in places] for name in ordered}
     against = [cells.reference(c[i] for c in chosen.values()) for i in range(len(places))]
     block = Block(f"protocol: {protocol}")
     for name in ordered:

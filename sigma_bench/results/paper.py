@@ -11,6 +11,7 @@ from sigma_bench.results.counted import Counted
 from sigma_bench.results.matching import System
 from sigma_bench.results.published import Published, Value
 from sigma_bench.results.row import Row
+from sigma_bench.results.stacks import Stack
 from sigma_bench.results.table import NOT_RUN, NOTHING, Block, Cell, Head, Line, Table
 from sigma_bench.spec.layout import Column, Layout, TableLayout
 from sigma_bench.spec.zoo import Entry
@@ -29,17 +30,18 @@ FACTS = {"dataset": "Data set", "task": "Kind", "eval": "Metric"}
 _SYSTEM = attrgetter(*System._fields)
 _PLACED = attrgetter(*matching.JOIN, "extra_data", "task", "metric")
 """What decides to which table a row belongs."""
+_ELSEWHERE, _COMPARABLE, _FLOOR = "elsewhere", "comparable", "floor"
 
 
 def build(
     name: str,
-    rows: Sequence[Row],
+    stacks: Sequence[Stack],
     published: Published,
     layout: Layout,
     zoo: Mapping[str, Entry] | None = None,
     counts: Mapping[str, Counted] | None = None,
 ) -> Table:
-    """Return table `name` of the layout with the official ones among `rows`, which must be the latest of their keys.
+    """Return table `name` of the layout with the official ones among the rows, which must be the latest of their keys.
 
     Where rows were measured, printed systems without one have a line that says why, as far as the `zoo` knows.
     `counts` (task -> what was counted) stand in the table of data set sizes.
@@ -56,7 +58,7 @@ def build(
     table.attributes = tuple(headings.get(a, a.capitalize()) for a in lay.attributes) + facts
     table.heads = tuple(Head(c.heading, c.key if c.key != "*" else "", c.metric, c.direction) for c in lay.columns)
     table.column_groups = tuple((group.heading, group.span) for group in lay.column_groups)
-    _Builder(table, lay, layout, published, zoo or {}, counts or {}).fill(rows)
+    _Builder(table, lay, layout, published, zoo or {}, counts or {}).fill(stacks)
     if lay.remarks:
         table.remarks.append(lay.remarks)
     table.letter_footnotes()
@@ -79,19 +81,14 @@ class _Builder:
         self.shared = notes.shared(self.printed)
         self.placed: dict[tuple[str, ...], bool] = {}
 
-    def fill(self, rows: Sequence[Row]) -> None:
+    def fill(self, stacks: Sequence[Stack]) -> None:
         """Add all blocks: the paper's groups, then what has no printed row, then other protocols."""
-        places = {(column.key, column.metric) for column in self.lay.columns}
-        own = [row for row in rows if row.data == "official" and (row.task, row.metric) in places]
-        own = [row for row in own if not self._elsewhere(row)]
-        comparable: list[Row] = []
-        floors: list[Row] = []
-        others: dict[str, list[Row]] = {}
-        for row in own:
-            if self._stands_for_paper(row):
-                (floors if row.family == matching.FLOOR else comparable).append(row)
-            else:
-                others.setdefault(self._protocol(row), []).append(row)
+        others: dict[str, list[Stack]] = {}
+        for stack in self._official(self.lay.columns, stacks):
+            others.setdefault(self._place(stack[0]), []).append(stack)
+        others.pop(_ELSEWHERE, None)
+        comparable, floors = others.pop(_COMPARABLE, []), others.pop(_FLOOR, [])
+        measured_here = bool(comparable or floors or others)
         lines = self._measured(comparable, joined=True)
         scopes: dict[str, list[Line]] = {}
         for group in self.lay.groups:
@@ -99,7 +96,7 @@ class _Builder:
             for number in range(group.rows[0], group.rows[1] + 1):
                 if number in self.printed:
                     block.lines.append(self._printed_line(self.printed[number]))
-                block.lines += lines.pop(number, []) or self._missing(number, bool(own))
+                block.lines += lines.pop(number, []) or self._missing(number, measured_here)
             scopes.setdefault("" if self.lay.bold_scope == "table" else group.label, []).extend(block.lines)
             self.table.blocks.append(block)
         if None in lines:
@@ -113,22 +110,29 @@ class _Builder:
                 column.model_copy(update={"metric": beside.metric if beside.of(column.key) else NO_METRIC})
                 for column in self.lay.columns
             ]
-            self._add(OTHER_METRIC + beside.label, self._of(columns, rows), columns, scopes)
-        for protocol, measured in sorted(others.items()):
-            self._add(OTHER_PROTOCOL + protocol, measured, self.lay.columns, scopes)
+            self._add(OTHER_METRIC + beside.label, self._of(columns, stacks), columns, scopes)
+        for heading, measured in sorted(others.items()):
+            self._add(heading, measured, self.lay.columns, scopes)
         self._mark(scopes.values())
-        self._remark(bool(own))
+        self._remark(measured_here)
 
-    def _of(self, columns: Sequence[Column], rows: Sequence[Row]) -> list[Row]:
-        """Return the official rows of the table's protocol that some columns ask for."""
+    @staticmethod
+    def _official(columns: Sequence[Column], stacks: Sequence[Stack]) -> list[Stack]:
+        """Return the official rows that some columns ask for."""
         places = {(column.key, column.metric) for column in columns}
-        found = (row for row in rows if row.data == "official" and (row.task, row.metric) in places)
-        return [row for row in found if self._stands_for_paper(row)]
+        firsts = ((stack[0], stack) for stack in stacks)
+        return [stack for row, stack in firsts if row.data == "official" and (row.task, row.metric) in places]
 
-    def _add(self, label: str, rows: Sequence[Row], columns: Sequence[Column], scopes: dict[str, list[Line]]) -> None:
+    def _of(self, columns: Sequence[Column], stacks: Sequence[Stack]) -> list[Stack]:
+        """Return those of the table's protocol."""
+        return [stack for stack in self._official(columns, stacks) if self._stands_for_paper(stack[0])]
+
+    def _add(
+        self, label: str, stacks: Sequence[Stack], columns: Sequence[Column], scopes: dict[str, list[Line]]
+    ) -> None:
         """Add a block of measured rows that join no printed ones; floors stand last and are never the best."""
         block = Block(label)
-        parts = [[row for row in rows if (row.family == matching.FLOOR) == floor] for floor in (False, True)]
+        parts = [[stack for stack in stacks if (stack[0].family == matching.FLOOR) == floor] for floor in (False, True)]
         for floor, part in enumerate(parts):
             lines = [line for found in self._measured(part, joined=False, columns=columns).values() for line in found]
             block.lines += lines
@@ -157,6 +161,14 @@ class _Builder:
             add(cell_text.INTERVALS)
         if any(cell.spread is not None for cell in all_cells):
             add("±: sample standard deviation over the n seeds, or sets of weights where a footnote says so.")
+
+    def _place(self, row: Row) -> str:
+        """Return where an official row belongs: elsewhere, among the comparable ones or the floors, under a heading."""
+        if self._elsewhere(row):
+            return _ELSEWHERE
+        if self._stands_for_paper(row):
+            return _FLOOR if row.family == matching.FLOOR else _COMPARABLE
+        return OTHER_PROTOCOL + self._protocol(row)
 
     def _elsewhere(self, row: Row) -> bool:
         """Return whether the row belongs to another table; asked once for all rows that are alike in this."""
@@ -255,32 +267,36 @@ class _Builder:
         return next((v for v in values if v.metric == column.metric and column.key in ("*", v.task)), None)
 
     def _measured(
-        self, rows: Sequence[Row], *, joined: bool, columns: Sequence[Column] | None = None
+        self, stacks: Sequence[Stack], *, joined: bool, columns: Sequence[Column] | None = None
     ) -> dict[int | None, list[Line]]:
         """Return printed row number (None: no such row) -> measured lines that belong there."""
         columns = self.lay.columns if columns is None else columns
-        systems: dict[tuple[str, ...], list[Row]] = {}
-        places: dict[tuple[tuple[str, ...], str, str], list[Row]] = {}
-        for row in rows:
+        systems: dict[tuple[str, ...], list[Stack]] = {}
+        places: dict[tuple[tuple[str, ...], str, str], list[Stack]] = {}
+        for stack in stacks:
+            row = stack[0]
             system = _SYSTEM(row)
-            systems.setdefault(system, []).append(row)
-            places.setdefault((system, row.task, row.metric), []).append(row)
+            systems.setdefault(system, []).append(stack)
+            places.setdefault((system, row.task, row.metric), []).append(stack)
         chosen = {
             system: [cells.choose(places.get((system, c.key, c.metric), ())) for c in columns] for system in systems
         }
         against = [cells.reference(c[place] for c in chosen.values()) for place in range(len(columns))]
         lines: dict[int | None, list[Line]] = {}
         for system, own in systems.items():
-            number = matching.match(own[0], self.printed) if joined else None
+            first = own[0][0]
+            number = matching.match(first, self.printed) if joined else None
             printed = self.printed[number] if number is not None else ()
-            line = Line("measured", self._measured_attributes(own[0], printed), [])
+            line = Line("measured", self._measured_attributes(first, printed), [])
             for place, column in enumerate(columns):
                 line.cells.append(self._cell(chosen[system][place], against[place], column))
             self._derive(line)
             for place, column in enumerate(columns):
                 value = self._value(printed, column)
                 self._compare(line.cells[place], value)
-            mark = self.table.footnotes.mark(f"measured by {'; '.join(sorted({self._measured_by(r) for r in own}))}")
+            mark = self.table.footnotes.mark(
+                f"measured by {'; '.join(sorted({self._measured_by(stack[0]) for stack in own}))}"
+            )
             line.marks = {0: (mark,)}
             lines.setdefault(number, []).append(line)
         return lines

@@ -65,6 +65,8 @@ def load(file: Path, content: bytes) -> Known | None:
     import pyarrow as arrow
     import pyarrow.parquet as parquet
 
+    from sigma_bench.results import bulk
+
     try:
         stored = place.read_bytes()
         if hashlib.sha256(memoryview(stored)[_DIGEST:]).digest() != stored[:_DIGEST]:
@@ -81,30 +83,27 @@ def load(file: Path, content: bytes) -> Known | None:
         os.utime(place)
         with undisturbed():
             problems = [(number, reason) for number, reason in about["problems"]]
-            return Known(End(size, about["lines"], about["names"], problems), _rows(table), table)
+            return Known(End(size, about["lines"], about["names"], problems), bulk.rows(table, lines.known), table)
     except OSError:
         return None
 
 
-def save(file: Path, content: bytes, end: End, cells: Sequence[dict[str, str]], before: Known | None) -> None:
+def save(file: Path, content: bytes, end: End, cells: Sequence[Any]) -> None:
     """Keep what was read; where that cannot be done, the file will be read anew.
 
     Args:
         file: The row file.
         content: What is in it.
         end: How far it was read.
-        cells: Of each row that was not known before, the cells by the names of their columns.
-        before: What had been known.
+        cells: Tables of the cells of its rows (see `bulk`).
     """
     if not _code():
         return
     import pyarrow as arrow
     import pyarrow.parquet as parquet
 
-    columns = [arrow.array([c.get(name) for c in cells], arrow.string()) for name in lines.COLUMNS]
-    table = arrow.table([column.dictionary_encode() for column in columns], names=list(lines.COLUMNS))
-    if before is not None:
-        table = arrow.concat_tables([before.table.cast(table.schema), table]).unify_dictionaries()
+    first, *others = cells
+    table = arrow.concat_tables([first, *(other.cast(first.schema) for other in others)]).unify_dictionaries()
     digest = hashlib.sha256(memoryview(content)[: end.size]).hexdigest()
     about = {**asdict(end), "sha256": digest, "code": _code()}
     place = _place(file)
@@ -126,17 +125,6 @@ def save(file: Path, content: bytes, end: End, cells: Sequence[dict[str, str]], 
         return
 
 
-def _rows(table: Any) -> list[Row]:
-    """Return the rows of a table of cells; each different cell of a column is read once."""
-    columns = []
-    for name in lines.COLUMNS:
-        column = table[name].combine_chunks()
-        absent = lines.READ[name](None) if column.null_count else None
-        values = [lines.known(name, cell) for cell in column.dictionary.to_pylist()]
-        columns.append([absent if i is None else values[i] for i in column.indices.to_pylist()])
-    return [Row.of_valid(dict(zip(lines.COLUMNS, values, strict=True))) for values in zip(*columns, strict=True)]
-
-
 def _place(file: Path) -> Path:
     return home() / "rows" / f"{hashlib.sha256(os.fsencode(file.absolute())).hexdigest()[:32]}.kept"
 
@@ -145,7 +133,7 @@ def _place(file: Path) -> Path:
 def _code() -> str:
     """Return the hash of the code that reads rows, empty where it is not at hand."""
     try:
-        files = [Path(__file__).with_name(name) for name in ("row.py", "line.py", "reading.py", "parsed.py")]
+        files = [Path(__file__).with_name(name) for name in ("row.py", "line.py", "bulk.py", "reading.py", "parsed.py")]
         return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
     except OSError:
         return ""

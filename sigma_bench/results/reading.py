@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from sigma_bench.results import line as lines
 from sigma_bench.results import parsed
 from sigma_bench.results.row import Row
 
-BOM = b"\xef\xbb\xbf"
+FEW = 50_000
+"""Bytes of text whose lines are read one by one."""
 
 
 @dataclass(frozen=True)
@@ -42,27 +45,52 @@ class Parser:
     number: int = 0
     """Lines taken."""
     rows: list[Row] = field(default_factory=list)
-    cells: list[dict[str, str]] = field(default_factory=list)
-    """Of each row the cells by the names of their columns, as they stand in the file."""
     problems: list[tuple[int, str]] = field(default_factory=list)
+    tables: list[Any] = field(default_factory=list)
+    """Cells of the rows that `take_all` has read, as they stand in the file (see `bulk`)."""
 
-    def take(self, part: bytes, *, ended: bool = True) -> None:
-        """Read the next line, without its line break."""
+    def take_all(self, text: bytes) -> None:
+        """Read many whole lines: together where all are sound, else in parts."""
+        from sigma_bench.results import bulk
+
+        if text.startswith(lines.header()):
+            self.names, self.number, text = lines.HEADER, self.number + 1, text[len(lines.header()) :]
+        middle = text.rfind(b"\n", 0, len(text) // 2) + 1
+        if middle == 0 or len(text) < FEW:
+            cells = [self.take(part) for part in text.split(b"\n")[:-1]]
+            self.tables.append(bulk.coded([found for found in cells if found is not None]))
+            return
+        try:
+            table = bulk.split(text)
+            rows = bulk.rows(table, lines.read_all)
+            if any(row.incoherence() for row in rows):
+                raise lines.Damage("a row contradicts itself")
+        except (lines.Damage, ValueError, RecursionError):
+            self.take_all(text[:middle])
+            self.take_all(text[middle:])
+            return
+        self.rows += rows
+        self.tables.append(table)
+        self.number += len(rows)
+
+    def take(self, part: bytes, *, ended: bool = True) -> Sequence[str | None] | None:
+        """Read the next line, without its line break, and return the cells of this version's columns if it is a row."""
         self.number += 1
         if not part.strip(b"\r"):
-            return
+            return None
         try:
             cells = lines.split(part)
             if cells[0] == lines.FIRST:
                 self.names = cells
                 self.problems += [(self.number, reason) for reason in _header_problems(cells)]
-                return
+                return None
             by_name = lines.named(self.names, cells)
             self.rows.append(lines.row_of(by_name))
-            self.cells.append(by_name)
+            return [by_name.get(name) for name in lines.COLUMNS]
         except lines.Damage as damage:
             torn = "" if ended else " (the last line, not ended: torn by a stopped writer)"
             self.problems.append((self.number, f"{damage}{torn}"))
+            return None
 
 
 def parse(file: Path, content: bytes) -> Rows:
@@ -70,16 +98,20 @@ def parse(file: Path, content: bytes) -> Rows:
     parser, start = Parser(), 0
     known = parsed.load(file, content)
     if known is not None:
-        parser, start = Parser(known.end.names, known.end.lines, known.rows, [], known.end.problems), known.end.size
+        end, start = known.end, known.end.size
+        parser = Parser(end.names, end.lines, known.rows, end.problems, [known.table])
     whole = content.rfind(b"\n") + 1
-    text = content[start:whole]
-    for part in (text.removeprefix(BOM) if start == 0 else text).split(b"\n")[:-1]:
-        parser.take(part)
-    if len(text) >= parsed.WORTH:
+    text = content[start:whole] if start else content[:whole].removeprefix(BOM_UTF8)
+    if len(text) < parsed.WORTH:
+        for part in text.split(b"\n")[:-1]:
+            parser.take(part)
+    else:
+        with parsed.undisturbed():
+            parser.take_all(text)
         end = parsed.End(whole, parser.number, parser.names, parser.problems)
-        parsed.save(file, content, end, parser.cells, known)
+        parsed.save(file, content, end, parser.tables)
     if rest := content[whole:]:
-        parser.take(rest.removeprefix(BOM) if whole == 0 else rest, ended=False)
+        parser.take(rest.removeprefix(BOM_UTF8) if whole == 0 else rest, ended=False)
     return Rows(parser.rows, (Problem(file, number, reason) for number, reason in parser.problems))
 
 

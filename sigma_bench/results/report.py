@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 from typing import Final, get_args
 
 from sigma_bench.results import own, report_curves, report_page, report_rows, report_samples, report_tables
 from sigma_bench.results.parsed import undisturbed
 from sigma_bench.results.published import Published
-from sigma_bench.results.reading import Problem, Rows
+from sigma_bench.results.reading import Problem
 from sigma_bench.results.report_curves import Axis, Curve
 from sigma_bench.results.report_pictures import Pictures
 from sigma_bench.results.report_samples import Samples
-from sigma_bench.results.row import Data, Row
-from sigma_bench.results.store import latest
+from sigma_bench.results.row import Data, Row, Status
+from sigma_bench.results.stacks import Stack
 from sigma_bench.results.table import Table
 from sigma_bench.spec.layout import Layout
 from sigma_bench.spec.suite import Suite
@@ -33,7 +33,9 @@ class Material:
 
     Attributes:
         folder: Folder of the row files, as it was named.
-        rows: All rows, with the lines that could not be read.
+        stacks: The latest row of each key, in stacks.
+        superseded: How many other rows there are.
+        problems: Lines that could not be read.
         paper: The paper's tables.
         published: The printed values.
         layout: How the tables are printed.
@@ -46,11 +48,13 @@ class Material:
     """
 
     folder: Path
-    rows: Rows
+    stacks: Sequence[Stack]
     paper: Sequence[Table]
     published: Published
     layout: Layout
     suites: Mapping[str, Suite]
+    superseded: int = 0
+    problems: Sequence[Problem] = ()
     curves: Sequence[Curve] = ()
     axes: Sequence[Axis] = ()
     pictures: Pictures = field(default_factory=Pictures)
@@ -98,17 +102,16 @@ class Page:
 
 
 def numbered(material: Material) -> tuple[list[Row], list[Table], list[Kind]]:
-    """Return the latest rows in the order of their numbers, and the tables cut to size: the paper's, and of suites.
+    """Return the rows in the order of their numbers, and the tables cut to size: the paper's, and of suites.
 
     The rows behind drawn cells come first, so that these stay where rows have to go.
     """
-    newest = latest(material.rows)
     paper = [report_tables.cut(table) for table in material.paper]
-    kinds = [_kind(data, newest, material) for data in KINDS]
+    kinds = [_kind(data, material) for data in KINDS]
     first = report_tables.shown(chain(paper, *(kind.tables for kind in kinds)))
     known = {id(row) for row in first}
-    others = [row for row in newest if id(row) not in known]
-    others.sort(key=lambda row: row.measured_at, reverse=True)
+    others = [row for stack in material.stacks for row in stack if id(row) not in known]
+    others.sort(key=attrgetter("measured_at"), reverse=True)
     return [*first, *others], paper, kinds
 
 
@@ -122,7 +125,7 @@ def render(material: Material, made_at: str, version: str) -> str:
     """
     with undisturbed():
         rows, paper, kinds = numbered(material)
-        packed = report_rows.packed(rows)
+        packed = report_rows.packed(rows, stacks=material.stacks)
         samples = report_samples.read(material.folder, rows)
         numbers = {id(row): number for number, row in enumerate(rows)}
         printed = {id(value): number for number, value in enumerate(material.published.values)}
@@ -146,17 +149,17 @@ def render(material: Material, made_at: str, version: str) -> str:
             made_at=made_at,
             version=version,
             counted=len(rows),
-            superseded=len(material.rows) - len(rows),
-            systems=len({(row.system, row.variant) for row in rows}),
-            tasks=len({row.task for row in rows}),
-            failed=sum(row.status == "failed" for row in rows),
-            partial=sum(row.status == "partial" for row in rows),
+            superseded=material.superseded,
+            systems=_systems(material.stacks),
+            tasks=_tasks(material.stacks),
+            failed=_with_status("failed", material.stacks),
+            partial=_with_status("partial", material.stacks),
             paper=paper,
             measured=frozenset(t.name for t in paper if _has_measured(t)),
             kinds=[kind for kind in kinds if kind.rows],
             absent=_absent(material, kinds, samples),
-            problems=material.rows.problems[:MOST_PROBLEMS],
-            problem_count=len(material.rows.problems),
+            problems=material.problems[:MOST_PROBLEMS],
+            problem_count=len(material.problems),
             pictures=material.pictures,
             samples=samples,
             curves=len(material.curves),
@@ -165,18 +168,29 @@ def render(material: Material, made_at: str, version: str) -> str:
         return report_page.render(page, numbers, printed, packed.text, report_rows.pack(content))
 
 
-def _kind(data: Data, rows: Sequence[Row], material: Material) -> Kind:
-    here = [row for row in rows if row.data == data]
+def _kind(data: Data, material: Material) -> Kind:
+    here = [stack for stack in material.stacks if stack[0].data == data]
     tables = own.suites(here, material.layout, data, material.suites)
-    statuses = Counter(row.status for row in here)
     return Kind(
         data,
         [report_tables.cut(table) for table in tables],
-        systems=len({(row.system, row.variant) for row in here}),
-        tasks=len({row.task for row in here}),
-        rows=len(here),
-        failed=statuses["failed"],
+        systems=_systems(here),
+        tasks=_tasks(here),
+        rows=sum(map(len, here)),
+        failed=_with_status("failed", here),
     )
+
+
+def _systems(stacks: Sequence[Stack]) -> int:
+    return len({(stack[0].system, stack[0].variant) for stack in stacks})
+
+
+def _tasks(stacks: Sequence[Stack]) -> int:
+    return len({stack[0].task for stack in stacks})
+
+
+def _with_status(status: Status, stacks: Sequence[Stack]) -> int:
+    return sum(len(stack) for stack in stacks if stack[0].status == status)
 
 
 def _has_measured(table: Table) -> bool:

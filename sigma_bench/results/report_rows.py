@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
-from sigma_bench.results.listing import short
-from sigma_bench.results.row import Row
+from sigma_bench.results.listing import SHORT
+from sigma_bench.results.row import Row, digest_of, key_texts
+from sigma_bench.results.stacks import RUN, Stack, stacked
 
 MOST_BYTES: Final = 5_000_000
 """Of the packed rows in a page."""
@@ -47,7 +48,12 @@ def unpack(text: str) -> Any:
     return json.loads(zlib.decompress(base64.b64decode(text)))
 
 
-def packed(rows: Sequence[Row], most: int = MOST_BYTES, most_grids: int = MOST_GRIDS) -> Packed:
+def packed(
+    rows: Sequence[Row],
+    most: int = MOST_BYTES,
+    most_grids: int = MOST_GRIDS,
+    stacks: Sequence[Stack] | None = None,
+) -> Packed:
     """Return all columns of `rows`, the first ones first, in at most `most` bytes.
 
     What does not fit goes in this order, and is named: grids of settings that were tried, names of files and the ends
@@ -57,9 +63,9 @@ def packed(rows: Sequence[Row], most: int = MOST_BYTES, most_grids: int = MOST_G
         rows: In the order in which they are numbered.
         most: Bytes of the text.
         most_grids: Characters of the settings that were chosen, before they are compressed.
+        stacks: The same rows in stacks, where they are known.
     """
-    columns = {name: _column(name, values) for name, values in _turned(rows).items()}
-    columns[ID] = {"v": [short(row) for row in rows]}
+    columns = _columns(rows, stacked(rows) if stacks is None else stacks)
     grids = _selections(rows, most_grids)
     left_out = [] if grids else [GRIDS]
     columns["selection"] = grids or _scalars(rows)
@@ -100,22 +106,39 @@ def _text(columns: Mapping[str, Column], count: int) -> str:
     return pack({"count": count, "columns": _linked(columns)})
 
 
-def _turned(rows: Sequence[Row]) -> dict[str, Sequence[Any]]:
-    """Return of each column its values, row by row."""
+def _columns(rows: Sequence[Row], stacks: Sequence[Stack]) -> dict[str, Column]:
+    """Return all columns but `selection`, which is empty (see `_selections`); rows of a stack are alike in most."""
     if not rows:
-        return dict.fromkeys(_NAMES, ())
-    return dict(zip(_NAMES, zip(*map(attrgetter(*_NAMES), rows), strict=True), strict=True))
+        return {name: {"v": []} for name in (*_NAMES, ID)}
+    of_row = {id(row): number for number, stack in enumerate(stacks) for row in stack}
+    numbers = [of_row[id(row)] for row in rows]
+    firsts = [stack[0] for stack in stacks]
+    own = [name for name in _NAMES if name in RUN]
+    turned = dict(zip(own, zip(*map(attrgetter(*own), rows), strict=True), strict=True))
+    columns: dict[str, Column] = {}
+    for name in _NAMES:
+        if name == "selection":
+            columns[name] = {"v": []}
+        elif name not in RUN:
+            values = list(map(attrgetter(name), firsts))
+            distinct, codes = _distinct(values)
+            columns[name] = _coded(distinct, list(map(codes.__getitem__, numbers)) if len(distinct) > 1 else [0])
+        elif turned[name].count(turned[name][0]) == len(rows):
+            columns[name] = {"v": [turned[name][0]]}
+        elif name == "artifacts":
+            columns[name] = _nested(turned[name], lambda files: tuple(sorted(files.items())))
+        else:
+            columns[name] = _coded(*_distinct(turned[name]))
+    texts = key_texts(firsts)
+    keys = zip(numbers, turned["checkpoint_sha256"], turned["seed"], turned["measured_at"], strict=True)
+    columns[ID] = {"v": [digest_of(texts[number], *key)[:SHORT] for number, *key in keys]}
+    return columns
 
 
-def _column(name: str, values: Sequence[Any]) -> Column:
-    if name == "selection":  # see _selections
-        return {"v": []}
-    if not values or values.count(values[0]) == len(values):
-        return {"v": list(values[:1])}
-    if name == "artifacts":
-        return _nested(values, lambda files: tuple(sorted(files.items())))
+def _distinct(values: Sequence[Any]) -> tuple[list[Any], list[int]]:
+    """Return the different values, and of each value its number among them."""
     place = {value: code for code, value in enumerate(dict.fromkeys(values))}
-    return _coded(place, list(map(place.__getitem__, values)))
+    return list(place), list(map(place.__getitem__, values))
 
 
 def _selections(rows: Sequence[Row], most: int) -> Column | None:
@@ -158,8 +181,10 @@ def _nested(values: Sequence[Any], key: Callable[[Any], Any]) -> Column:
 
 def _coded(values: Iterable[Any], codes: list[int]) -> Column:
     distinct = list(values)
-    if len(distinct) <= 1 or len(distinct) == len(codes):
+    if len(distinct) <= 1:
         return {"v": distinct}
+    if len(distinct) == len(codes):
+        return {"v": [distinct[code] for code in codes]}
     return {"v": distinct, "c": codes}
 
 

@@ -165,4 +165,5 @@ def _cell(cell: Cell, numbers: Mapping[int, int], beside: Mapping[int, float]) -
 
 def behind(cell: Cell, numbers: Mapping[int, int]) -> Sequence[int]:
     """Return the numbers of what a cell shows."""
-    return [numbers[id(one)] for one in cell.behind if id(one) in numbers]
+    found = (numbers.get(id(one)) for one in cell.behind)
+    return [number for number in found if number is not None]

@@ -16,6 +16,7 @@ from sigma_bench.results.intervals import Ends
 from sigma_bench.results.pairing import READING
 from sigma_bench.results.published import Published, Value
 from sigma_bench.results.row import Row
+from sigma_bench.results.stacks import stacked
 from sigma_bench.results.stats import CONFIDENCE
 from sigma_bench.results.store import latest
 from sigma_bench.results.table import Footnotes
@@ -188,13 +189,13 @@ def _cell(
     protocol = sources.protocols.get(column.key)
     standing = [row for row in here if matching.stands_for_paper(row) and matching.same_views(row, views)]
     if not standing:
-        others = cells.choose(here).rows
+        others = cells.choose(stacked(here)).rows
         reason = "not measured"
         if others:
             named = sorted({matching.protocol_name(row) for row in others})
             reason = f"measured only by another protocol: {'; '.join(named)}"
         return replace(cell, reason=reason, settings=_departures(others, folder, protocol))
-    chosen, foot = cells.choose(standing), Footnotes()
+    chosen, foot = cells.choose(stacked(standing)), Footnotes()
     made = cells.cell(chosen, None, foot, decimals=column.decimals, paper=True)
     notes, departures = tuple(foot.texts), _departures(chosen.rows, folder, protocol)
     if made.value is None or made.limited:

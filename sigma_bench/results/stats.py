@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats as distributions
+from scipy.special import ndtr, ndtri, stdtrit
 
 CONFIDENCE = 0.95
 SEED = 20240722
@@ -91,7 +91,7 @@ def interval(
     if not len(drawn) or np.ptp(drawn) <= tolerance:
         return _bound(value, statistic, confidence)
     if statistic.centred:
-        tail = float(distributions.norm.cdf(-widened(groups, confidence)))
+        tail = float(ndtr(-widened(groups, confidence)))
         ends = np.quantile(drawn - drawn.mean(), [tail, 1 - tail]) + value
         if statistic.limits is not None:
             ends = np.clip(ends, *statistic.limits)
@@ -115,20 +115,20 @@ def bca_levels(
     """
     near = 1e-12 * max(1.0, abs(value))
     below = (np.mean(drawn_R < value - near) + np.mean(drawn_R <= value + near)) / 2
-    bias = distributions.norm.ppf(np.clip(below, 0.5 / len(drawn_R), 1 - 0.5 / len(drawn_R)))
+    bias = ndtri(np.clip(below, 0.5 / len(drawn_R), 1 - 0.5 / len(drawn_R)))
     known = np.isfinite(without_T)
     times, apart = multiplicity[known], without_T[known]
     apart = np.average(apart, weights=times) - apart
     squares = float(times @ apart**2)
     acceleration = float(times @ apart**3) / (6 * squares**1.5) if squares > 0 else 0.0
     tails = np.array([-1.0, 1.0]) * widened(int(multiplicity.sum()), confidence)
-    levels = distributions.norm.cdf(bias + (bias + tails) / (1 - acceleration * (bias + tails)))
+    levels = ndtr(bias + (bias + tails) / (1 - acceleration * (bias + tails)))
     return float(levels[0]), float(levels[1])
 
 
 def widened(groups: int, confidence: float) -> float:
     """Return the normal quantile for so many groups (Hesterberg 2015, section 4.5); 1.96 for very many at 95 %."""
-    student = distributions.t.ppf((1 + confidence) / 2, groups - 1)
+    student = stdtrit(groups - 1, (1 + confidence) / 2)
     return float(np.sqrt(groups / (groups - 1)) * student)
 
 

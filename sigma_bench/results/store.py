@@ -12,6 +12,7 @@ import os
 import re
 import tempfile
 import uuid
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,7 +22,7 @@ from filelock import FileLock, Timeout
 
 from sigma_bench.contracts import UserError
 from sigma_bench.results import line as lines
-from sigma_bench.results.reading import BOM, Problem, Rows, parse
+from sigma_bench.results.reading import Problem, Rows, parse
 from sigma_bench.results.row import Key, Row, key_of
 
 if TYPE_CHECKING:
@@ -219,7 +220,7 @@ def _tail(stream: BinaryIO, size: int) -> bytes:
 
 def _under_our_header(tail: bytes) -> bool:
     """Return whether the last ended line tells that this version's header is in effect."""
-    last = tail[: tail.rfind(b"\n") + 1].rstrip(b"\r\n").rsplit(b"\n", 1)[-1].removeprefix(BOM)
+    last = tail[: tail.rfind(b"\n") + 1].rstrip(b"\r\n").rsplit(b"\n", 1)[-1].removeprefix(BOM_UTF8)
     try:
         cells = lines.split(last) if last else []
         return cells == list(lines.HEADER) or bool(cells and lines.named(lines.HEADER, cells))

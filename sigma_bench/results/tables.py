@@ -7,7 +7,6 @@ import os
 import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -17,10 +16,11 @@ from sigma_bench.results.counted import Counted
 from sigma_bench.results.parsed import undisturbed
 from sigma_bench.results.published import Published
 from sigma_bench.results.row import Row
+from sigma_bench.results.stacks import Stack, stacked
 from sigma_bench.results.store import Store, latest
 from sigma_bench.results.table import Table
 from sigma_bench.spec import load
-from sigma_bench.spec.layout import Layout, TableLayout
+from sigma_bench.spec.layout import Layout
 from sigma_bench.spec.zoo import Entry
 
 MINIATURE: Final = "miniature"
@@ -76,17 +76,17 @@ def build(
     found = names(table, layout)
     if len(found) > 1:
         raise UserError(f"'{table}' is {len(found)} tables, {' and '.join(found)}; name one of them")
-    return paper.build(found[0], latest(rows), published, layout, zoo, counts)
+    return paper.build(found[0], stacked(latest(rows)), published, layout, zoo, counts)
 
 
 def miniature(rows: Iterable[Row], layout: Layout) -> list[Table]:
     """Return the tables of the rows measured on generated miniatures, one for each folder of tasks."""
-    return own.build(latest(rows), layout, MINIATURE)
+    return own.build(stacked(latest(rows)), layout, MINIATURE)
 
 
 def custom(rows: Iterable[Row], layout: Layout) -> list[Table]:
     """Return the tables of the rows measured on the user's own data, one for each folder of tasks."""
-    return own.build(latest(rows), layout, CUSTOM)
+    return own.build(stacked(latest(rows)), layout, CUSTOM)
 
 
 def build_all(
@@ -98,31 +98,29 @@ def build_all(
     counts: Mapping[str, Counted] | None = None,
 ) -> list[Table]:
     """Return the tables named in `only` (also `miniature`, `custom`), each once; None: all there are."""
-    rows = latest(rows)
-    places: dict[tuple[str, str], list[tuple[int, Row]]] = {}
-    for number, row in enumerate(rows):
-        places.setdefault((row.task, row.metric), []).append((number, row))
+    return build_stacked(only, stacked(latest(rows)), published, layout, zoo, counts)
+
+
+def build_stacked(
+    only: Sequence[int | str] | None,
+    stacks: Sequence[Stack],
+    published: Published,
+    layout: Layout,
+    zoo: Mapping[str, Entry] | None = None,
+    counts: Mapping[str, Counted] | None = None,
+) -> list[Table]:
+    """Return what `build_all` does, of the latest rows in their stacks."""
     wanted = list(dict.fromkeys([*layout.tables, MINIATURE, CUSTOM] if only is None else only))
     found: dict[str, Table] = {}
     for one in wanted:
         if one == MINIATURE:
-            tables = own.build(rows, layout, MINIATURE)
+            tables = own.build(stacks, layout, MINIATURE)
         elif one == CUSTOM:
-            tables = own.build(rows, layout, CUSTOM)
+            tables = own.build(stacks, layout, CUSTOM)
         else:
-            tables = [
-                paper.build(name, _of_columns(places, layout.tables[name]), published, layout, zoo, counts)
-                for name in names(one, layout)
-            ]
+            tables = [paper.build(name, stacks, published, layout, zoo, counts) for name in names(one, layout)]
         found.update({table.name: table for table in tables})
     return list(found.values())
-
-
-def _of_columns(places: Mapping[tuple[str, str], Sequence[tuple[int, Row]]], lay: TableLayout) -> list[Row]:
-    """Return the rows that a table's columns ask for, in their order, without going through all."""
-    metrics = [None, *(beside.metric for beside in lay.beside)]
-    asked = {(column.key, metric or column.metric) for column in lay.columns for metric in metrics}
-    return [row for _, row in sorted((pair for place in asked for pair in places.get(place, ())), key=itemgetter(0))]
 
 
 def write_all(

@@ -18,6 +18,7 @@ from sigma_bench.results.report import Material, render
 from sigma_bench.results.report_curves import Axis, Curve
 from sigma_bench.results.report_pictures import Pictures, Wanted, is_picture
 from sigma_bench.results.row import Row
+from sigma_bench.results.stacks import stacked
 from sigma_bench.results.store import Store, latest
 from sigma_bench.runs import curves
 from sigma_bench.runs.counted import counted
@@ -50,6 +51,7 @@ class Request:
     home: Path = Path("runs")
 
 
+@undisturbed()
 def report(request: Request) -> list[str]:
     """Write the page and return lines for a person.
 
@@ -79,10 +81,10 @@ def page(request: Request) -> tuple[str, list[Row], dict[str, list[str]]]:
     """Return the page, the rows that count, and by part of the page what is absent and why."""
     folder = roots.find("published", "published.csv").parent
     layout, zoo, values = load.layout(), load.zoo().entries, published.read(folder)
-    with undisturbed():
-        rows = Store(request.rows).read()
-        newest = latest(rows)
-        paper = tables.build_all(list(layout.tables), newest, values, layout, zoo, counted())
+    rows = Store(request.rows).read()
+    newest = latest(rows)
+    stacks = stacked(newest)
+    paper = tables.build_stacked(list(layout.tables), stacks, values, layout, zoo, counted())
     files = list(checkpoint_sums(request, newest))
     notes: dict[str, list[str]] = {}
     chosen = runs_of(request, newest, files, notes.setdefault("curves", []))
@@ -90,7 +92,9 @@ def page(request: Request) -> tuple[str, list[Row], dict[str, list[str]]]:
     pictures = _pictures(request, newest, chosen)
     material = Material(
         folder=request.rows,
-        rows=rows,
+        stacks=stacks,
+        superseded=len(rows) - len(newest),
+        problems=rows.problems,
         paper=paper,
         published=values,
         layout=layout,
@@ -121,7 +125,7 @@ def runs_of(request: Request, rows: Sequence[Row], files: Sequence[tuple[str, Pa
     if request.runs:
         return [run for folder in request.runs for run in _folders(folder) or [folder]]
     when: dict[str, str] = {}
-    for row in rows:
+    for row in rows if files else ():
         when[row.checkpoint_sha256] = max(row.measured_at, when.get(row.checkpoint_sha256, ""))
     newest: dict[Path, str] = {}
     for sha256, file in files:

@@ -3,6 +3,7 @@
 import pytest
 
 from sigma_bench.results import derived, own, published
+from sigma_bench.results.stacks import stacked
 from sigma_bench.results.table import Cell, Footnotes
 from sigma_bench.spec import load
 from tests.results.made_up import SEVERE
@@ -51,7 +52,7 @@ def rows(make_row, only=None, **more):
 
 
 def test_a_miniature_has_the_mean_of_its_own_line(layout, make_row):
-    (table,) = own.build(rows(make_row), layout, "miniature")
+    (table,) = own.build(stacked(rows(make_row)), layout, "miniature")
     (block,) = table.blocks
     assert block.label == "protocol: counting and finetune and multilabel, profile quick"
     (line,) = block.lines
@@ -61,11 +62,11 @@ def test_a_miniature_has_the_mean_of_its_own_line(layout, make_row):
 
 
 def test_without_all_eight_there_is_no_such_column(layout, make_row):
-    (table,) = own.build(rows(make_row, list(SEVERE)[:7]), layout, "miniature")
+    (table,) = own.build(stacked(rows(make_row, list(SEVERE)[:7])), layout, "miniature")
     assert "severe/mean" not in [head.task for head in table.heads]
 
 
 def test_evaluators_that_share_a_task_stay_apart(layout, make_row):
     both = [*rows(make_row), *(row.model_copy(update={"evaluator": "linear"}) for row in rows(make_row)[:1])]
-    (table,) = own.build(both, layout, "miniature")
+    (table,) = own.build(stacked(both), layout, "miniature")
     assert len(table.blocks) == 4

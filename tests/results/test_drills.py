@@ -185,6 +185,15 @@ def test_an_older_and_a_newer_schema_in_one_file(tmp_path, make_row):
     assert all("newer version" in problem.reason for problem in found.problems[1:])
 
 
+def test_a_row_that_does_not_say_when_it_was_measured_is_none(tmp_path, make_row):
+    names = [name for name in lines.HEADER if name != "measured_at"]
+    (tmp_path / "linear.csv").write_bytes(lines._joined(names) + _line(names, make_row()))
+    found = Store(tmp_path).read()
+    assert list(found) == []
+    assert found.problems[0].number == 2
+    assert "measured_at: no such column" in found.problems[0].reason
+
+
 def test_lines_that_lost_their_header_are_read_by_their_check(tmp_path, make_row):
     file = Store(tmp_path).append("linear", [make_row(seed=n) for n in range(3)])
     content = file.read_bytes().splitlines(keepends=True)

@@ -5,6 +5,7 @@ import pytest
 from sigma_bench.models import floors
 from sigma_bench.results import matching, own, published, render, tables
 from sigma_bench.results.paper import FLOORS, OTHER_METRIC
+from sigma_bench.results.stacks import stacked
 from sigma_bench.results.store import latest
 from sigma_bench.results.table import NOTHING
 from sigma_bench.spec import load
@@ -77,7 +78,7 @@ def test_the_claim_about_the_background_is_true_of_the_printed_column(published_
 def test_own_tables_set_floors_last_and_unmarked(rows):
     rows = [row.model_copy(update={"data": "miniature"}) for row in rows]
     rows += [row.model_copy(update={"system": "other", "checkpoint_sha256": "e" * 64}) for row in rows[:1]]
-    (table,) = own.build(latest(rows), load.layout(), "miniature")
+    (table,) = own.build(stacked(latest(rows)), load.layout(), "miniature")
     main, nobg, ten = table.blocks
     assert [line.attributes[0] for line in main.lines][-1] == "floor:all_background"
     assert all(cell.best == "" for cell in main.lines[-1].cells)

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from sigma_bench.results import published, report_page, report_rows, tables
-from sigma_bench.results.reading import Rows
 from sigma_bench.results.report import Material, render
+from sigma_bench.results.stacks import stacked
+from sigma_bench.results.store import latest
 from sigma_bench.spec import load
 from tests.results import made_up
 from tests.results.made_up_report import HOSTILE
@@ -55,7 +56,8 @@ def material(published_dir, tmp_path_factory):
     def make(rows):
         return Material(
             folder=tmp_path_factory.mktemp("rows"),
-            rows=Rows(rows),
+            stacks=stacked(latest(rows)),
+            superseded=len(rows) - len(latest(rows)),
             paper=tables.build_all(list(layout.tables), rows, values, layout, load.zoo().entries),
             published=values,
             layout=layout,

@@ -4,6 +4,7 @@ import pytest
 
 from sigma_bench.results import own, published, report_tables, tables
 from sigma_bench.results.row import Row
+from sigma_bench.results.stacks import stacked
 from sigma_bench.spec import load
 from tests.results import made_up
 
@@ -91,7 +92,7 @@ def test_a_suite_shows_the_printed_value_that_a_table_of_the_paper_sets_beside_a
     rows = made_up.rows(make_row)
     beside = report_tables.printed_beside([tables.build("T1", rows, values, layout)])
     (suite,) = own.suites(
-        [r for r in rows if r.task == "linear/ssv2"], layout, "official", {"linear": load.suite("linear")}
+        stacked(r for r in rows if r.task == "linear/ssv2"), layout, "official", {"linear": load.suite("linear")}
     )
     chart = report_tables.chart(suite, {}, beside, report_tables.units(values))
     found = {line["label"]: line["cells"][0].get("p") for line in chart["lines"] if "released" in line["protocol"]}

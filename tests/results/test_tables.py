@@ -6,6 +6,7 @@ from sigma_bench.contracts import UserError
 from sigma_bench.results import matching, own, published, render, tables
 from sigma_bench.results import notes as printed_notes
 from sigma_bench.results.counted import Counted
+from sigma_bench.results.stacks import stacked
 from sigma_bench.results.table import Block, Line, Table
 from sigma_bench.spec import load
 
@@ -443,7 +444,7 @@ def test_suites_take_the_rows_of_their_tasks_whichever_suite_measured_them(layou
         measured(task="mine/a", suite="tasks", value=43.0),
         measured(task="linear/ucf101", suite="linear", value=99.0, data="miniature"),
     ]
-    tables = own.suites(rows, layout, "official", known)
+    tables = own.suites(stacked(rows), layout, "official", known)
     texts = {t.name: [c.text for b in t.blocks for line in b.lines for c in line.cells if c.value] for t in tables}
     assert texts == {
         "official_suite_quick": ["42.0", "41.0"],
@@ -453,7 +454,7 @@ def test_suites_take_the_rows_of_their_tasks_whichever_suite_measured_them(layou
     assert [head.heading for table in tables[:2] for head in table.heads] == [
         *("controls/motion top1", "linear/ucf101 top1", "ucf101 top1")
     ]
-    assert [table.name for table in own.suites(rows, layout, "miniature", known)] == ["miniature_suite_linear"]
+    assert [table.name for table in own.suites(stacked(rows), layout, "miniature", known)] == ["miniature_suite_linear"]
 
 
 def test_a_column_of_a_miniature_is_the_metric_the_paper_prints(layout, measured):
