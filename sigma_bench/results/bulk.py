@@ -9,6 +9,7 @@ from __future__ import annotations
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from csv import field_size_limit
 from hashlib import sha256
 from itertools import repeat
 from json.encoder import encode_basestring
@@ -35,6 +36,8 @@ def split(text: bytes) -> Any:
     """
     if text.startswith(BOM_UTF8):
         raise lines.Damage("a mark of the order of bytes, which pyarrow would leave out")
+    if text.count(b"\r") != text.count(b"\r\n"):
+        raise lines.Damage("a carriage return within a line, at which pyarrow would end it")
     kinds = dict.fromkeys(lines.COLUMNS, _CODED) | {lines.CHECK: arrow.string()}
     try:
         table = csv.read_csv(
@@ -43,21 +46,24 @@ def split(text: bytes) -> Any:
             csv.ParseOptions(ignore_empty_lines=False),
             csv.ConvertOptions(column_types=kinds, strings_can_be_null=False),
         )
-    except arrow.ArrowInvalid as error:
+        if table.num_rows != text.count(b"\n"):
+            raise lines.Damage("a cell over several lines, or a line over none")
+        table = table.unify_dictionaries()
+        sound = _sound(table)
+    except arrow.ArrowException as error:  # no CSV, or more than an array holds
         raise lines.Damage(str(error)) from error
-    if table.num_rows != text.count(b"\n"):
-        raise lines.Damage("a cell over several lines, or a line over none")
-    table = table.unify_dictionaries()
-    if not _sound(table):
-        raise lines.Damage("a check does not fit its line")
+    if not sound:
+        raise lines.Damage("a check does not fit its line, or a cell is too long")
     return table.drop_columns([lines.CHECK])
 
 
 def _sound(table: Any) -> bool:
-    """Return whether all checks are those of `line.checksum`."""
-    spelled = []
+    """Return whether all checks are those of `line.checksum` and no cell is longer than `line.split` takes."""
+    spelled, longest = [], field_size_limit()
     for name in lines.COLUMNS:
         cells = table[name].chunk(0).dictionary.to_pylist() if table.num_rows else []
+        if any(len(cell) > longest for cell in cells):
+            return False
         spelled.append(arrow.array(map(encode_basestring, cells), arrow.string()))
 
     def fits(batch: Any) -> bool:

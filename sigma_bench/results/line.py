@@ -19,7 +19,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from sigma_bench.contracts import UserError
-from sigma_bench.results.row import SCHEMA_VERSION, Row
+from sigma_bench.results.row import LONGEST_TEXT, SCHEMA_VERSION, Row
 
 CHECK = "check"
 COLUMNS = tuple(Row.model_fields)
@@ -34,6 +34,7 @@ _NUMBERS = {
 }
 _TEXT = set(COLUMNS) - _JSON - _NUMBERS
 _ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r"}
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _PLAIN = {escaped: character for character, escaped in _ESCAPES.items()}
 
 
@@ -200,10 +201,15 @@ def read_all(name: str, cells: Sequence[str]) -> list[Any]:
 
 
 def known(name: str, cells: Sequence[str]) -> list[Any]:
-    """Return the values of cells that were validated before; text and JSON need no more than to be spelled out."""
+    r"""Return the values of cells that were validated before; most text and JSON needs no more than to be spelled out.
+
+    Validation changes what is too long for a message, and lone surrogates, which JSON spells as `\ud800`.
+    """
     if name not in _TEXT | _JSON:
         return list(map(READ[name].__wrapped__, cells))
-    found: list[Any] = [_value(name, cell) if cell else READ[name](cell) for cell in cells]
+    read = READ[name].__wrapped__
+    changed = _SURROGATE.search if name in _JSON else lambda cell: len(cell) > LONGEST_TEXT
+    found: list[Any] = [read(cell) if not cell or changed(cell) else _value(name, cell) for cell in cells]
     return [tuple(value) for value in found] if name == "marks" else found
 
 

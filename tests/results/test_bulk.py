@@ -131,3 +131,54 @@ def test_cells_that_were_read_alone_are_kept_as_those_read_at_once(make_row):
     assert alone.to_pydict() == table.to_pydict()
     assert bulk.coded([]).num_rows == 0
     assert bulk.rows(alone, lines.known) == bulk.rows(table, lines.read_all)
+
+
+def checked(make_row, **cells):
+    """Return a line with some cells replaced, its check true again."""
+    found = dict(zip(lines.HEADER, lines.split(lines.encode(make_row())[:-1]), strict=True)) | cells
+    told = [found[name] for name in lines.COLUMNS]
+    return lines._joined([*told, lines.checksum(lines.COLUMNS, told)])
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        {"error": "e" * 20_001},
+        {"marks": r'["\ud800"]'},
+        {"artifacts": r'{"\uD800": "a"}'},
+        {"selection": r'{"a": "\ud800"}'},
+    ],
+)
+def test_what_was_changed_when_it_was_validated_is_the_same_on_the_second_read(tmp_path, make_row, monkeypatch, cells):
+    monkeypatch.setenv("SIGMA_BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(parsed, "WORTH", 1)
+    text = lines.header() + checked(make_row, **cells) * 2
+    first, second = (parse(tmp_path / "linear.csv", text) for _ in range(2))
+    assert list(first) == list(second)
+    assert len(first) == 2
+
+
+def test_a_cell_too_long_for_a_line_alone_is_too_long_among_many(make_row, monkeypatch):
+    monkeypatch.setattr(reading, "FEW", 1)
+    text = lines.header() + lines.encode(make_row()) * 2 + checked(make_row, error="e" * 131_073) * 2
+    assert seen(at_once(text)) == seen(one_by_one(text))
+
+
+def test_a_line_that_ends_in_a_carriage_return_makes_up_for_none_that_is_broken(make_row, monkeypatch):
+    monkeypatch.setattr(reading, "FEW", 1)
+    whole = lines.encode(make_row())
+    text = lines.header() + whole[:-1] + b"\r" + whole + checked(make_row, error="a\nb") + whole
+    assert seen(at_once(text)) == seen(one_by_one(text))
+    ended = (lines.header() + whole * 3).replace(b"\n", b"\r\n")
+    assert bulk.split(ended[len(lines.header()) + 1 :]).num_rows == 3
+
+
+def test_what_arrow_cannot_hold_is_read_in_parts(make_row, monkeypatch):
+    monkeypatch.setattr(reading, "FEW", 1)
+
+    def full(*_):
+        raise bulk.arrow.ArrowCapacityError("array cannot contain more than 2147483646 bytes")
+
+    monkeypatch.setattr(bulk, "joined", full)
+    text = lines.header() + b"".join(lines.encode(make_row(seed=n)) for n in range(5))
+    assert seen(at_once(text)) == seen(one_by_one(text))
