@@ -1,6 +1,6 @@
 """Many lines of a row file at once, column by column: each different cell of a column is read once.
 
-A hundred thousand lines one by one take a core about ten seconds, this way two. What is not sound is refused as a
+It takes a fraction of the time of reading line by line (`benchmarks/results.py`). What is not sound is refused as a
 whole; `reading` then reads it in parts, and at last line by line, which says what is wrong where.
 """
 

@@ -32,6 +32,8 @@ class Conditions(NamedTuple):
 
 _CONDITIONS = attrgetter(*Conditions._fields)
 _WHEN = attrgetter("measured_at")
+_ORDER = attrgetter("measured_at", "checkpoint_sha256", "seed")
+"""Of the rows of a cell, which are alike in all other parts of the key."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +65,16 @@ def choose(stacks: Sequence[Stack]) -> Chosen:
     best = max(valued, key=_preferred)[0]
     under = conditions_of(best)
     alike = [stack for stack in valued if _CONDITIONS(stack[0]) == under and stack[0].step == best.step]
-    kept = tuple(row for stack in alike for row in stack)
+    kept = tuple(sorted((row for stack in alike for row in stack), key=_ORDER))
     return Chosen(kept, left_out=sum(map(len, valued)) - len(kept))
 
 
-def _preferred(stack: Stack) -> tuple[bool, int, int, str]:
+def _preferred(stack: Stack) -> tuple[object, ...]:
+    """Return what a stack is chosen by; at the end its conditions, so that equal times leave no choice to chance."""
     first = stack[0]
-    return first.limit is None, first.limit or 0, first.task_version, max(map(_WHEN, stack))
+    step = -1 if first.step is None else first.step
+    when = max(map(_WHEN, stack))
+    return first.limit is None, first.limit or 0, first.task_version, when, _CONDITIONS(first), step
 
 
 def reference(column: Iterable[Chosen]) -> Conditions | None:

@@ -172,7 +172,7 @@ def _block(
 ) -> Block:
     systems: dict[str, dict[tuple[str, str], list[Stack]]] = {}
     floors = set()
-    for stack in sorted(stacks, key=lambda stack: min(row.measured_at for row in stack)):
+    for stack in sorted(stacks, key=lambda stack: (min(row.measured_at for row in stack), _label(stack[0]))):
         row = stack[0]
         name = _label(row)
         if name not in systems:

@@ -84,7 +84,7 @@ def load(file: Path, content: bytes) -> Known | None:
         with undisturbed():
             problems = [(number, reason) for number, reason in about["problems"]]
             return Known(End(size, about["lines"], about["names"], problems), bulk.rows(table, lines.known), table)
-    except OSError:
+    except (OSError, arrow.ArrowException):
         return None
 
 
@@ -102,16 +102,16 @@ def save(file: Path, content: bytes, end: End, cells: Sequence[Any]) -> None:
     import pyarrow as arrow
     import pyarrow.parquet as parquet
 
-    first, *others = cells
-    table = arrow.concat_tables([first, *(other.cast(first.schema) for other in others)]).unify_dictionaries()
-    digest = hashlib.sha256(memoryview(content)[: end.size]).hexdigest()
-    about = {**asdict(end), "sha256": digest, "code": _code()}
     place = _place(file)
     draft = place.with_name(f".{uuid.uuid4().hex}")
-    buffer = arrow.BufferOutputStream()
-    parquet.write_table(table.replace_schema_metadata({_KEY: json.dumps(about)}), buffer, compression="zstd")
-    stored = buffer.getvalue().to_pybytes()
     try:
+        first, *others = cells
+        table = arrow.concat_tables([first, *(other.cast(first.schema) for other in others)]).unify_dictionaries()
+        digest = hashlib.sha256(memoryview(content)[: end.size]).hexdigest()
+        about = {**asdict(end), "sha256": digest, "code": _code()}
+        buffer = arrow.BufferOutputStream()
+        parquet.write_table(table.replace_schema_metadata({_KEY: json.dumps(about)}), buffer, compression="zstd")
+        stored = buffer.getvalue().to_pybytes()
         place.parent.mkdir(parents=True, exist_ok=True)
         try:
             draft.write_bytes(hashlib.sha256(stored).digest() + stored)
@@ -121,7 +121,7 @@ def save(file: Path, content: bytes, end: End, cells: Sequence[Any]) -> None:
         kept = sorted(place.parent.glob("*.kept"), key=lambda other: other.stat().st_mtime, reverse=True)
         for old in kept[MOST:]:
             old.unlink(missing_ok=True)
-    except OSError:
+    except (OSError, arrow.ArrowException):  # no place, or more than an array holds
         return
 
 

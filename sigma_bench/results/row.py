@@ -16,6 +16,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 SCHEMA_VERSION: Final = 1
 LONGEST_TEXT = 20_000
+MOMENT: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z$"
+"""How a time is written, in ASCII digits alone."""
 SETTING: Final = "setting "
 """Begins the mark of a setting that was overridden for this measurement (`setting probe.epochs=30`)."""
 
@@ -95,9 +97,7 @@ class Row(BaseModel):
 
     schema_version: Literal[1] = SCHEMA_VERSION
     """Version of this list of columns."""
-    measured_at: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$")] = Field(
-        default_factory=now
-    )
+    measured_at: Annotated[str, StringConstraints(pattern=MOMENT)] = Field(default_factory=now)
     """When the row was made, UTC; of two rows with one key the later counts."""
 
     system: Name

@@ -118,6 +118,18 @@ def test_nothing_is_kept_of_small_files_nor_where_it_cannot_be(tmp_path, varied,
     assert list(read_file(file)) == list(read_file(file)) == varied
 
 
+def test_what_arrow_cannot_hold_is_read_and_not_kept(tmp_path, varied, kept, monkeypatch):
+    import pyarrow
+
+    def full(*_):
+        raise pyarrow.ArrowCapacityError("array cannot contain more than 2147483646 bytes")
+
+    file = Store(tmp_path / "rows").append("linear", varied)
+    monkeypatch.setattr(pyarrow, "concat_tables", full)
+    assert list(read_file(file)) == varied
+    assert not kept.exists() or not list(kept.iterdir())
+
+
 def test_the_longest_unused_go(tmp_path, make_row, kept, monkeypatch):
     monkeypatch.setattr(parsed, "MOST", 2)
     store = Store(tmp_path / "rows")

@@ -96,6 +96,24 @@ def test_grids_go_first_then_files_and_long_messages_then_rows(many):
     assert [row["seed"] for row in unpacked(few.text)] == list(range(few.kept))
 
 
+@pytest.mark.parametrize("most", [2_000, 4_000, 8_000])
+def test_what_is_cut_is_the_beginning_of_the_rows_in_their_order(make_row, most):
+    rows = [
+        make_row(
+            system=f"s{n % 7}",
+            views=f"{n}x1" if n % 3 else "",
+            checkpoint_sha256=hashlib.sha256(f"{n % 5}".encode()).hexdigest(),
+            seed=n,
+            measured_at=f"2026-01-01T00:00:00.{(n * 7919) % 1000000:06d}Z",
+        )
+        for n in range(400)
+    ]
+    rows.sort(key=lambda row: row.measured_at, reverse=True)
+    found = packed(rows, most)
+    assert 0 < found.kept < 400
+    assert unpacked(found.text) == whole(rows)[: found.kept]
+
+
 def test_settings_too_long_to_be_compressed_are_left_out_at_once(many):
     found = packed(many, most_grids=1000)
     assert found.left_out == (GRIDS,)

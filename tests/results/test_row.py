@@ -1,5 +1,8 @@
 """What a row accepts, and what its key is made of."""
 
+import hashlib
+import json
+
 import pytest
 from pydantic import ValidationError
 
@@ -87,3 +90,16 @@ def test_id_is_a_plain_file_name_that_tells_repetitions_apart(make_row):
     assert first.id != second.id
     assert first.id.startswith("linear-ssv2-top1-")
     assert "/" not in make_row(task="../../etc/passwd").id
+
+
+@pytest.mark.parametrize("text", ["linear/ssv2", "50 %s %%", 'a "b" \\ c', "\u00e9\u2713\u2028", "\x00"])
+@pytest.mark.parametrize("limit", [None, 10])
+def test_the_digest_is_that_of_key_and_time_as_json(make_row, text, limit):
+    row = make_row(task=text, metric=text, limit=limit, seed=-3)
+    whole = json.dumps([*row.key, row.measured_at])
+    assert row.digest == hashlib.sha256(whole.encode()).hexdigest()[:16]
+
+
+def test_a_time_is_written_in_ascii_digits(make_row):
+    with pytest.raises(ValidationError, match="measured_at"):
+        make_row(measured_at="\u0662\u0660\u0662\u0666-01-01T00:00:00.000000Z")
