@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from sigma_bench.results import report_rows
 from sigma_bench.results.report_rows import FILES, GRIDS, packed, unpacked
+from sigma_bench.results.stacks import stacked
 
 TEXT = st.text(max_size=30) | st.sampled_from(["</script>", "<!--", "\u2028\u202e", "\x00", '"', "é"])
 
@@ -44,6 +45,13 @@ def test_all_rows_come_out_as_they_were(make_row, fields):
     assert unpacked(found.text) == whole(rows)
     assert (found.kept, found.left_out) == (len(rows), ())
     assert set(found.text) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=")
+
+
+def test_stacks_may_stand_in_another_order_than_rows(make_row):
+    rows = [make_row(views=f"{n}x1", system=f"s{n % 2}", seed=n) for n in range(6)]
+    stacks = stacked(rows)
+    rows.reverse()
+    assert unpacked(packed(rows, stacks=stacks).text) == whole(rows)
 
 
 def test_columns_with_the_same_numbers_are_kept_once(make_row):
