@@ -14,6 +14,7 @@ from sigma_bench import __version__
 from sigma_bench.contracts import UserError
 from sigma_bench.results import published, report_pictures, tables
 from sigma_bench.results.parsed import undisturbed
+from sigma_bench.results.reading import Rows
 from sigma_bench.results.report import Material, render
 from sigma_bench.results.report_curves import Axis, Curve
 from sigma_bench.results.report_pictures import Pictures, Wanted, is_picture
@@ -73,12 +74,16 @@ def report(request: Request) -> list[str]:
     lines = [f"{part}: {note}" for part, found in notes.items() for note in found]
     if not any(request.rows.glob("*.csv")):
         lines.append(f"no row files in {request.rows}: printed values only")
+    if damaged := len(rows.problems):
+        lines.append(
+            f"damaged lines of the row files, which count nowhere: {damaged}; the overview of the page names them"
+        )
     size = request.out.stat().st_size
     return [*lines, f"written: {request.out} ({len(rows)} measurements, {size / 1e6:.1f} MB)"]
 
 
-def page(request: Request) -> tuple[str, list[Row], dict[str, list[str]]]:
-    """Return the page, the rows that count, and by part of the page what is absent and why."""
+def page(request: Request) -> tuple[str, Rows, dict[str, list[str]]]:
+    """Return the page, the rows that count with the lines that are none, and by part what is absent and why."""
     folder = roots.find("published", "published.csv").parent
     layout, zoo, values = load.layout(), load.zoo().entries, published.read(folder)
     rows = Store(request.rows).read()
@@ -106,7 +111,7 @@ def page(request: Request) -> tuple[str, list[Row], dict[str, list[str]]]:
         notes=notes,
     )
     made_at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return render(material, made_at, __version__), newest, notes
+    return render(material, made_at, __version__), Rows(newest, rows.problems), notes
 
 
 def checkpoint_sums(request: Request, rows: Sequence[Row]) -> Iterable[tuple[str, Path]]:

@@ -125,7 +125,8 @@ def test_damaged_lines_are_on_the_page(here):
     file = Store(here / "results" / "rows").append("quick", [Row(**SOUND)])
     with open(file, "ab") as stream:
         stream.write(b"<script>torn\n")
-    report(Request())
+    (said,) = [line for line in report(Request()) if "damaged" in line]
+    assert "count nowhere: 1; the overview" in said
     _, text = packed(here)
     assert f"{file.relative_to(here)}:3: 1 cells under" in text
     assert "<script>torn" not in text
